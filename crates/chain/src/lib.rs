@@ -1,0 +1,3 @@
+//! Run the contracts on an embedded chain or any EVM node.
+
+pub mod network;

@@ -1,0 +1,2 @@
+//! The `cw` command.
+fn main() {}

@@ -1,0 +1,3 @@
+//! Record where things came from and prove it.
+
+#![forbid(unsafe_code)]

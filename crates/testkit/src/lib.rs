@@ -1,0 +1,1 @@
+//! Test Counterweight from a seed.
