@@ -1,0 +1,68 @@
+# What a developer runs. `make test` is all that CI runs; it installs what it needs from public registries.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+CARGO ?= cargo
+NPM_CI := npm ci --no-audit --no-fund --loglevel=error
+DATA ?=
+
+.PHONY: help test test-long format lint rust contracts contracts-tools clients clients-tools deny example-data bench clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
+
+test: format lint contracts rust clients ## Check everything: formatting, lints, contracts, Rust, real Ethereum clients
+
+test-long: export CW_TEST_LONG = 1
+test-long: format lint contracts-long rust clients deny example-data ## As test, with larger counts, licences and regenerated data
+
+format:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+contracts: contracts-tools ## Compile the contracts, compare artifacts and gas, run their tests
+	cd contracts && npm test
+
+contracts-long: contracts-tools
+	cd contracts && npm run test:long
+
+contracts-tools: contracts/node_modules/.package-lock.json
+
+contracts/node_modules/.package-lock.json: contracts/package-lock.json
+	cd contracts && $(NPM_CI)
+	@touch $@
+
+# Chain tests start anvil from the contracts' tools: one suite runs on the embedded chain and on anvil.
+rust: contracts-tools ## Run the Rust tests
+	$(CARGO) test --locked --workspace
+
+clients: clients-tools ## Drive `cw node start` with ethers, viem and cast
+	$(CARGO) build --locked --bin cw
+	cd tests/clients && npm test
+
+clients-tools: contracts-tools tests/clients/node_modules/.package-lock.json
+
+tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
+	cd tests/clients && $(NPM_CI)
+	@touch $@
+
+deny: ## Check licences, bans and sources of dependencies
+	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny@0.19.0
+	$(CARGO) deny check licenses bans sources
+
+example-data: ## Make the example's data again from the public package and compare
+	examples/breast-cancer/make_data.sh --check
+
+bench: ## List the benchmarks
+	@ls -d benches/*/ | sed 's|benches/\(.*\)/|make bench-\1|'
+
+bench-%: ## Run one benchmark against its peer; the last line is one JSON object
+	@DATA="$(abspath $(DATA))" benches/$*/run.sh
+
+clean: ## Remove what was built
+	$(CARGO) clean
+	rm -rf contracts/{out,cache,node_modules} tests/clients/node_modules
