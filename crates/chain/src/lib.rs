@@ -1,3 +1,4 @@
 //! Run the contracts on an embedded chain or any EVM node.
 
+pub mod embedded;
 pub mod network;
