@@ -7,6 +7,7 @@
 use counterweight_primitives::{
     Address, Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, StudyId, UnixSeconds,
 };
+pub use counterweight_provenance::ledger::LedgerError;
 
 /// What a sponsor offers: `ITrainingRounds.Terms`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,37 +164,6 @@ pub struct FinishRecord {
     pub evidence: ContentDigest,
     /// Each member's contribution and reward.
     pub contributions: Vec<(Ppm, Amount)>,
-}
-
-/// Why the record refused or could not be reached.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LedgerError {
-    /// The rules of the contract refuse: trying again will not help.
-    #[error("the contract refuses: {reason}")]
-    Refused {
-        /// Name of the contract's error, `ConsentMissing`.
-        name: String,
-        /// The error with its values, `ConsentMissing(datasetId: 2, purpose: 0, epoch: 2)`.
-        reason: String,
-    },
-    /// Nobody answered, or not in time: trying again may help.
-    #[error("the ledger cannot be reached")]
-    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The answer makes no sense.
-    #[error("the ledger gave an answer that cannot be read: {what}")]
-    Malformed {
-        /// What could not be read.
-        what: String,
-    },
-}
-
-impl LedgerError {
-    /// Whether the same call may succeed later.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
-    }
 }
 
 /// Reading a study back.
