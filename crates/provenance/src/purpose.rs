@@ -276,7 +276,7 @@ mod tests {
         let set: PurposeSet = serde_json::from_str(r#"["research","public-health"]"#).unwrap();
         assert!(set.contains(PurposeIndex(8)));
         assert_eq!(
-            PurposeSet::EMPTY.insert(PurposeIndex(160)),
+            PurposeSet::default().insert(PurposeIndex(160)),
             Err(PurposeError::OutOfRange { index: 160 })
         );
     }
