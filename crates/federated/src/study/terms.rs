@@ -1,0 +1,108 @@
+//! What the parties of a study agree on, as one document whose digest is committed on the chain.
+//!
+//! Stored form: `docs/spec/study-terms.md`. Budget, bond, shares and deadlines are in the contract itself; paths and
+//! keys are each member's own affair.
+
+use counterweight_primitives::{CanonicalError, ContentDigest, from_canonical_json, to_canonical_json};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    architecture::Architecture,
+    decimal::Decimal,
+    server_optimiser::Aggregation,
+    study::{StudyConfig, schema::DataSection},
+    training::LocalTraining,
+};
+
+/// Names the form and version of the document.
+pub const SCHEMA: &str = "counterweight/study-terms/v1";
+
+/// Largest document read.
+pub const MOST_BYTES: usize = 1 << 20;
+
+/// Public terms of a study.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PublicTerms {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// Name of the study.
+    pub study: String,
+    /// Name of the purpose.
+    pub purpose: String,
+    /// Name of the model.
+    pub model: String,
+    /// Its shape.
+    pub architecture: Architecture,
+    /// How a file becomes numbers.
+    pub data: DataSection,
+    /// Digest of the hold-out file's bytes.
+    pub holdout: Option<ContentDigest>,
+    /// Rounds planned.
+    pub rounds: u32,
+    /// Members asked in a round; all if absent.
+    pub members_per_round: Option<u8>,
+    /// Fewest survivors of a round.
+    pub quorum: u8,
+    /// How the mean changes the model.
+    pub aggregation: Aggregation,
+    /// What a member does in a round.
+    pub local: LocalTraining,
+    /// Largest norm of an update.
+    pub clip: Decimal,
+    /// Of the first parameters and of every shuffle; text, since it may be above 2^53.
+    #[serde(with = "seed_as_text")]
+    pub seed: u64,
+}
+
+impl PublicTerms {
+    pub(crate) fn of(config: &StudyConfig, holdout: Option<ContentDigest>) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            study: config.study.name.clone(),
+            purpose: config.study.purpose.clone(),
+            model: config.model.name.clone(),
+            architecture: config.shape(),
+            data: config.data.clone(),
+            holdout,
+            rounds: config.training.rounds,
+            members_per_round: config.training.members_per_round,
+            quorum: config.training.quorum,
+            aggregation: config.training.aggregation,
+            local: config.training.local_training(),
+            clip: config.training.clip,
+            seed: config.training.seed,
+        }
+    }
+
+    /// The canonical bytes.
+    ///
+    /// # Errors
+    /// [`CanonicalError`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>, CanonicalError> {
+        to_canonical_json(self)
+    }
+
+    /// Reads the canonical bytes and no other form.
+    ///
+    /// # Errors
+    /// [`CanonicalError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CanonicalError> {
+        from_canonical_json(bytes, MOST_BYTES)
+    }
+}
+
+mod seed_as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(seed: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(seed)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
+    }
+}
