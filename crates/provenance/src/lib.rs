@@ -4,5 +4,6 @@
 
 pub mod blobs;
 pub mod ledger;
+pub mod log;
 pub mod purpose;
 pub mod signature;

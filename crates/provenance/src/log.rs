@@ -1,0 +1,7 @@
+//! An append-only log: who recorded what, in which order, so that nobody can change it unseen.
+//!
+//! The tree is RFC 6962 with SHA-256 ([`tree`], [`proof`]); the files are those of C2SP tlog-tiles and the checkpoint
+//! is a C2SP signed note, so that any reader of such logs can check this one. Page: `docs/spec/log.md`.
+
+pub mod proof;
+pub mod tree;
