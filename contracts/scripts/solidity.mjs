@@ -1,0 +1,72 @@
+// Compiles the deployable contracts, the same way on every machine: npm's compiler, relative names only.
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const require = createRequire(import.meta.url);
+export const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
+
+/** What gets an artifact: the source that holds it, and its name. */
+export const deployables = [
+  ['src/AssetRegistry.sol', 'AssetRegistry'],
+  ['src/ConsentRegistry.sol', 'ConsentRegistry'],
+  ['src/DevelopmentToken.sol', 'DevelopmentToken'],
+  ['@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol', 'ERC1967Proxy'],
+  ['src/LogAnchor.sol', 'LogAnchor'],
+  ['src/RoyaltyVault.sol', 'RoyaltyVault'],
+  ['@openzeppelin/contracts/governance/TimelockController.sol', 'TimelockController'],
+  ['src/TrainingRounds.sol', 'TrainingRounds'],
+];
+
+/** Settings, the same as in foundry.toml, so that what is tested is what is deployed. */
+export const settings = {
+  evmVersion: 'cancun',
+  metadata: { appendCBOR: false, bytecodeHash: 'none' },
+  optimizer: { enabled: true, runs: 10_000 },
+  viaIR: false,
+};
+
+function read(name) {
+  const file = name.startsWith('@') ? path.join(root, 'node_modules', name) : path.join(root, name);
+  return fs.readFileSync(file, 'utf8');
+}
+
+/** Artifacts by contract name. Throws with the compiler's words on an error, and on a warning in our own sources. */
+export function compile() {
+  const solc = require('solc');
+  const input = {
+    language: 'Solidity',
+    settings: {
+      ...settings,
+      outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
+    },
+    sources: Object.fromEntries(deployables.map(([source]) => [source, { content: read(source) }])),
+  };
+  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: (name) => ({ contents: read(name) }) }));
+  const complaints = (output.errors ?? []).filter((each) => each.severity === 'error' || each.sourceLocation?.file.startsWith('src/'));
+  if (complaints.length !== 0) throw new Error(complaints.map((each) => each.formattedMessage).join('\n'));
+  return Object.fromEntries(deployables.map(([source, contractName]) => {
+    const { abi, evm } = output.contracts[source][contractName];
+    return [contractName, {
+      abi,
+      bytecode: `0x${evm.bytecode.object}`,
+      compiler: `solc ${solc.version().replace(/\.Emscripten.*/, '')}`,
+      contractName,
+      deployedBytecode: `0x${evm.deployedBytecode.object}`,
+      settings,
+      sourceName: source,
+    }];
+  }));
+}
+
+function sorted(value) {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])]));
+}
+
+/** The text of an artifact: sorted keys, two spaces, a newline at the end. */
+export function artifactText(artifact) {
+  return `${JSON.stringify(sorted(artifact), null, 2)}\n`;
+}
