@@ -2,3 +2,4 @@
 
 pub mod embedded;
 pub mod network;
+pub mod rpc;

@@ -41,13 +41,20 @@ pub(crate) struct RpcError {
 
 impl RpcError {
     pub(crate) fn new(code: i32, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self {
+            code,
+            message: message.into(),
+            data: None,
+        }
     }
 
     pub(crate) fn method_not_found(method: &str) -> Self {
         // Cut, so that an error is never much larger than the limits intend.
         let shown: String = method.chars().take(64).collect();
-        Self::new(METHOD_NOT_FOUND, format!("the method {shown} does not exist/is not available"))
+        Self::new(
+            METHOD_NOT_FOUND,
+            format!("the method {shown} does not exist/is not available"),
+        )
     }
 
     pub(crate) fn invalid_params(message: impl Into<String>) -> Self {
@@ -68,7 +75,11 @@ impl RpcError {
             Some(reason) => format!("execution reverted: {reason}"),
             None => "execution reverted".into(),
         };
-        Self { code: EXECUTION_REVERTED, message, data: Some(data) }
+        Self {
+            code: EXECUTION_REVERTED,
+            message,
+            data: Some(data),
+        }
     }
 }
 
@@ -79,7 +90,11 @@ fn revert_reason(data: &[u8]) -> Option<String> {
         return Some(revert.reason);
     }
     let panic = Panic::abi_decode(data).ok()?;
-    Some(format!("panic: {} (0x{:02x})", panic_meaning(panic.code), panic.code))
+    Some(format!(
+        "panic: {} (0x{:02x})",
+        panic_meaning(panic.code),
+        panic.code
+    ))
 }
 
 /// Solidity's panic codes, from its documentation on `Panic` via `assert`.
@@ -113,7 +128,12 @@ mod tests {
 
     #[test]
     fn a_panic_is_explained() {
-        let data = Bytes::from(Panic { code: U256::from(0x11) }.abi_encode());
+        let data = Bytes::from(
+            Panic {
+                code: U256::from(0x11),
+            }
+            .abi_encode(),
+        );
         assert_eq!(
             RpcError::reverted(data).message,
             "execution reverted: panic: arithmetic underflow or overflow (0x11)"
@@ -124,6 +144,9 @@ mod tests {
     fn a_custom_error_is_left_to_the_callers_abi() {
         let error = RpcError::reverted(Bytes::from_static(&[1, 2, 3, 4]));
         assert_eq!(error.message, "execution reverted");
-        assert_eq!(serde_json::to_string(&error).unwrap(), r#"{"code":3,"message":"execution reverted","data":"0x01020304"}"#);
+        assert_eq!(
+            serde_json::to_string(&error).unwrap(),
+            r#"{"code":3,"message":"execution reverted","data":"0x01020304"}"#
+        );
     }
 }

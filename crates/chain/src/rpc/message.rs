@@ -40,7 +40,9 @@ pub(crate) struct Request<'a> {
 }
 
 /// Keeps `"id": null` apart from no id at all.
-fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -50,10 +52,13 @@ impl<'a> Incoming<'a> {
         let start = body.iter().position(|byte| !byte.is_ascii_whitespace());
         if start.is_some_and(|start| body[start] == b'[') {
             let mut deserializer = serde_json::Deserializer::from_slice(body);
-            let calls = serde::Deserializer::deserialize_seq(&mut deserializer, Calls { limit: batch_calls }).map_err(not_json)?;
+            let calls = serde::Deserializer::deserialize_seq(&mut deserializer, Calls { limit: batch_calls })
+                .map_err(not_json)?;
             deserializer.end().map_err(not_json)?;
             return match calls {
-                None => Err(RpcError::limit(format!("a batch may hold at most {batch_calls} calls"))),
+                None => Err(RpcError::limit(format!(
+                    "a batch may hold at most {batch_calls} calls"
+                ))),
                 Some(calls) if calls.is_empty() => Err(RpcError::new(INVALID_REQUEST, "empty batch")),
                 Some(calls) => Ok(Self::Batch(calls.into_iter().map(Request::read).collect())),
             };
@@ -70,9 +75,17 @@ impl<'a> Request<'a> {
         if request.jsonrpc.as_deref().is_some_and(|version| version != "2.0") {
             return Err(RpcError::new(INVALID_REQUEST, "jsonrpc is not \"2.0\""));
         }
-        let id_fits = request.id.is_none_or(|id| matches!(id.get().as_bytes().first(), Some(b'"' | b'n' | b'-' | b'0'..=b'9')));
+        let id_fits = request.id.is_none_or(|id| {
+            matches!(
+                id.get().as_bytes().first(),
+                Some(b'"' | b'n' | b'-' | b'0'..=b'9')
+            )
+        });
         if !id_fits {
-            return Err(RpcError::new(INVALID_REQUEST, "the id is neither a string, a number nor null"));
+            return Err(RpcError::new(
+                INVALID_REQUEST,
+                "the id is neither a string, a number nor null",
+            ));
         }
         Ok(request)
     }
@@ -84,7 +97,10 @@ impl<'a> Request<'a> {
             Some(text) => serde_json::from_str(text)
                 .map_err(|_| RpcError::invalid_params("parameters are not a list"))?,
         };
-        Ok(Params { values: values.into_iter(), place: 0 })
+        Ok(Params {
+            values: values.into_iter(),
+            place: 0,
+        })
     }
 }
 
@@ -100,7 +116,10 @@ impl<'a> Params<'a> {
     pub(crate) fn required<T: Deserialize<'a>>(&mut self, name: &str) -> Result<T, RpcError> {
         match self.raw() {
             Some(raw) => self.read(name, raw),
-            None => Err(RpcError::invalid_params(format!("missing value for required argument {}: {name}", self.place))),
+            None => Err(RpcError::invalid_params(format!(
+                "missing value for required argument {}: {name}",
+                self.place
+            ))),
         }
     }
 
@@ -114,11 +133,13 @@ impl<'a> Params<'a> {
     }
 
     /// Fails where parameters are left that the method does not know: ignoring them would answer another question.
-    pub(crate) fn end(mut self) -> Result<(), RpcError> {
+    pub(crate) fn end(&mut self) -> Result<(), RpcError> {
         let place = self.place;
         match self.raw() {
             None => Ok(()),
-            Some(_) => Err(RpcError::invalid_params(format!("too many arguments, want at most {place}"))),
+            Some(_) => Err(RpcError::invalid_params(format!(
+                "too many arguments, want at most {place}"
+            ))),
         }
     }
 
@@ -129,8 +150,9 @@ impl<'a> Params<'a> {
     }
 
     fn read<T: Deserialize<'a>>(&self, name: &str, raw: &'a RawValue) -> Result<T, RpcError> {
-        serde_json::from_str(raw.get())
-            .map_err(|error| RpcError::invalid_params(format!("invalid argument {}, {name}: {error}", self.place - 1)))
+        serde_json::from_str(raw.get()).map_err(|error| {
+            RpcError::invalid_params(format!("invalid argument {}, {name}: {error}", self.place - 1))
+        })
     }
 }
 
@@ -168,7 +190,8 @@ pub(crate) type Answer = Result<Vec<u8>, RpcError>;
 
 /// Serialises a method's result.
 pub(crate) fn answer<T: Serialize + ?Sized>(result: &T) -> Answer {
-    serde_json::to_vec(result).map_err(|error| RpcError::internal(format!("the answer cannot be written: {error}")))
+    serde_json::to_vec(result)
+        .map_err(|error| RpcError::internal(format!("the answer cannot be written: {error}")))
 }
 
 /// Appends the response to a call. A call that could not be read has no id.
@@ -183,7 +206,11 @@ pub(crate) fn write_response(out: &mut Vec<u8>, id: Option<&RawValue>, answer: &
         Err(error) => {
             out.extend_from_slice(br#","error":"#);
             let written = serde_json::to_vec(error);
-            out.extend_from_slice(written.as_deref().unwrap_or(br#"{"code":-32603,"message":"internal error"}"#));
+            out.extend_from_slice(
+                written
+                    .as_deref()
+                    .unwrap_or(br#"{"code":-32603,"message":"internal error"}"#),
+            );
         }
     }
     out.push(b'}');
@@ -204,7 +231,8 @@ mod tests {
 
     #[test]
     fn a_call_is_read_without_copying() {
-        let mut request = single(r#" {"jsonrpc":"2.0","id":7,"method":"eth_call","params":["a",null]}"#).unwrap();
+        let mut request =
+            single(r#" {"jsonrpc":"2.0","id":7,"method":"eth_call","params":["a",null]}"#).unwrap();
         assert!(matches!(request.method, Cow::Borrowed("eth_call")));
         assert_eq!(request.id.take().unwrap().get(), "7");
         let mut params = request.params().unwrap();
@@ -217,7 +245,10 @@ mod tests {
     #[test]
     fn no_id_and_a_null_id_differ() {
         assert!(single(r#"{"method":"m"}"#).unwrap().id.is_none());
-        assert_eq!(single(r#"{"method":"m","id":null}"#).unwrap().id.unwrap().get(), "null");
+        assert_eq!(
+            single(r#"{"method":"m","id":null}"#).unwrap().id.unwrap().get(),
+            "null"
+        );
     }
 
     #[test]
@@ -249,7 +280,9 @@ mod tests {
 
     #[test]
     fn one_bad_call_leaves_the_rest_of_its_batch() {
-        let Incoming::Batch(calls) = Incoming::read(br#"[1,{"method":"m","id":2}]"#, 3).unwrap() else { panic!() };
+        let Incoming::Batch(calls) = Incoming::read(br#"[1,{"method":"m","id":2}]"#, 3).unwrap() else {
+            panic!()
+        };
         assert_eq!(calls[0].as_ref().unwrap_err().code, INVALID_REQUEST);
         assert_eq!(calls[1].as_ref().unwrap().method, "m");
     }
@@ -257,16 +290,26 @@ mod tests {
     #[test]
     fn parameters_by_name_and_surplus_ones_are_refused() {
         let request = single(r#"{"method":"m","params":{"a":1}}"#).unwrap();
-        assert_eq!(request.params().unwrap_err().code, super::super::error::INVALID_PARAMS);
+        assert_eq!(
+            request.params().unwrap_err().code,
+            super::super::error::INVALID_PARAMS
+        );
         let request = single(r#"{"method":"m","params":[1,2]}"#).unwrap();
         let mut params = request.params().unwrap();
         params.required::<u64>("number").unwrap();
-        assert_eq!(params.end().unwrap_err().message, "too many arguments, want at most 1");
+        assert_eq!(
+            params.end().unwrap_err().message,
+            "too many arguments, want at most 1"
+        );
     }
 
     #[test]
     fn deep_nesting_is_an_error_and_no_overflow() {
-        let body = format!(r#"{{"method":"m","params":[{}{}]}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        let body = format!(
+            r#"{{"method":"m","params":[{}{}]}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
         let request = single(&body).unwrap();
         let mut params = request.params().unwrap();
         assert!(params.required::<serde_json::Value>("any").is_err());

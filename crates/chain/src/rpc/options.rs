@@ -39,6 +39,8 @@ pub struct Limits {
     pub request_bytes: usize,
     /// Calls in one batch.
     pub batch_calls: usize,
+    /// How long the calls of one batch may take together; those left over are refused.
+    pub batch_time: Duration,
     /// Bytes of one answer, all calls of a batch together.
     pub response_bytes: usize,
     /// Requests worked on at the same time; others wait.
@@ -68,6 +70,7 @@ impl Default for Limits {
         Self {
             request_bytes: 8 << 20,
             batch_calls: 1_000,
+            batch_time: Duration::from_secs(30),
             response_bytes: 64 << 20,
             concurrent_requests: 16,
             transfer_timeout: Duration::from_secs(30),
@@ -89,12 +92,19 @@ impl Options {
         let name = host_name(host);
         is_local_name(name)
             || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
-            || self.hosts.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(name))
+            || self
+                .hosts
+                .iter()
+                .any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(name))
     }
 
     /// Whether a page from `origin` (the `Origin` header) may ask.
     pub(crate) fn allows_origin(&self, origin: &str) -> bool {
-        if self.origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin)) {
+        if self
+            .origins
+            .iter()
+            .any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
+        {
             return true;
         }
         match origin.split_once("://") {
@@ -117,7 +127,10 @@ fn is_local_name(name: &str) -> bool {
 /// `host` without its port.
 fn host_name(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && (!name.contains(':') || name.ends_with(']')) => {
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit())
+                && (!name.contains(':') || name.ends_with(']')) =>
+        {
             name
         }
         _ => host,
@@ -131,13 +144,30 @@ mod tests {
     #[test]
     fn addresses_and_localhost_are_hosts_and_other_names_are_not() {
         let options = Options::default();
-        for host in ["127.0.0.1:8545", "localhost", "LOCALHOST:1", "[::1]:8545", "[::1]", "192.168.1.7:80", "a.localhost:3"] {
+        for host in [
+            "127.0.0.1:8545",
+            "localhost",
+            "LOCALHOST:1",
+            "[::1]:8545",
+            "[::1]",
+            "192.168.1.7:80",
+            "a.localhost:3",
+        ] {
             assert!(options.allows_host(host), "{host}");
         }
-        for host in ["evil.example", "evil.example:8545", "127.0.0.1.evil.example", "localhost.evil.example", ""] {
+        for host in [
+            "evil.example",
+            "evil.example:8545",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "",
+        ] {
             assert!(!options.allows_host(host), "{host}");
         }
-        let listed = Options { hosts: vec!["node.example".into()], ..Options::default() };
+        let listed = Options {
+            hosts: vec!["node.example".into()],
+            ..Options::default()
+        };
         assert!(listed.allows_host("node.example:8545"));
         assert!(!listed.allows_host("other.example"));
     }
@@ -145,13 +175,28 @@ mod tests {
     #[test]
     fn local_pages_and_extensions_are_origins_and_the_rest_of_the_web_is_not() {
         let options = Options::default();
-        for origin in ["http://localhost:3000", "http://127.0.0.1:5173", "https://[::1]:1", "chrome-extension://abc"] {
+        for origin in [
+            "http://localhost:3000",
+            "http://127.0.0.1:5173",
+            "https://[::1]:1",
+            "chrome-extension://abc",
+        ] {
             assert!(options.allows_origin(origin), "{origin}");
         }
-        for origin in ["null", "https://evil.example", "http://192.168.1.7", "http://localhost.evil.example", "file://", ""] {
+        for origin in [
+            "null",
+            "https://evil.example",
+            "http://192.168.1.7",
+            "http://localhost.evil.example",
+            "file://",
+            "",
+        ] {
             assert!(!options.allows_origin(origin), "{origin}");
         }
-        let listed = Options { origins: vec!["https://app.example".into()], ..Options::default() };
+        let listed = Options {
+            origins: vec!["https://app.example".into()],
+            ..Options::default()
+        };
         assert!(listed.allows_origin("https://app.example"));
         assert!(!listed.allows_origin("https://app.example.evil"));
     }

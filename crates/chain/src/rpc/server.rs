@@ -15,7 +15,7 @@ use std::{
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{Request, State, WebSocketUpgrade},
+    extract::{Request, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -103,7 +103,11 @@ impl Drop for RunningServer {
 /// # Errors
 /// [`ServeError::Bind`] where the address is taken or not ours, [`ServeError::Threads`] where the system gives no
 /// threads.
-pub fn serve(chain: Arc<EmbeddedChain>, address: SocketAddr, options: Options) -> Result<RunningServer, ServeError> {
+pub fn serve(
+    chain: EmbeddedChain,
+    address: SocketAddr,
+    options: Options,
+) -> Result<RunningServer, ServeError> {
     let bind = |source| ServeError::Bind { address, source };
     let listener = TcpListener::bind(address).map_err(bind)?;
     listener.set_nonblocking(true).map_err(bind)?;
@@ -123,11 +127,17 @@ pub fn serve(chain: Arc<EmbeddedChain>, address: SocketAddr, options: Options) -
             runtime.shutdown_timeout(SHUTDOWN_GRACE);
         })
         .map_err(|source| ServeError::Threads { source })?;
-    Ok(RunningServer { address: bound, stop, thread: Some(thread) })
+    Ok(RunningServer {
+        address: bound,
+        stop,
+        thread: Some(thread),
+    })
 }
 
 async fn run(listener: TcpListener, server: Arc<Server>, mut stopped: watch::Receiver<bool>) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+        return;
+    };
     // Answers are written whole: waiting for more to send along would only delay them.
     let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
     let mut stopped_again = stopped.clone();
@@ -152,7 +162,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn new(chain: Arc<EmbeddedChain>, options: Options, stopped: watch::Receiver<bool>) -> Self {
+    fn new(chain: EmbeddedChain, options: Options, stopped: watch::Receiver<bool>) -> Self {
         Self {
             connections: Arc::new(Semaphore::new(options.limits.connections)),
             requests: Arc::new(Semaphore::new(options.limits.concurrent_requests.max(1))),
@@ -168,15 +178,20 @@ impl Server {
     /// Answers a body on a blocking thread, once there is a place.
     pub(crate) async fn answer(&self, body: Bytes, session: Option<Arc<Session>>) -> Option<Vec<u8>> {
         let dispatcher = self.dispatcher.clone();
-        self.work(move || dispatcher.respond(&body, session.as_deref())).await.unwrap_or_else(|| {
-            let mut response = Vec::new();
-            message::write_response(&mut response, None, &Err(RpcError::internal("internal error")));
-            Some(response)
-        })
+        self.work(move || dispatcher.respond(&body, session.as_deref()))
+            .await
+            .unwrap_or_else(|| {
+                let mut response = Vec::new();
+                message::write_response(&mut response, None, &Err(RpcError::internal("internal error")));
+                Some(response)
+            })
     }
 
     /// Runs `work` on a blocking thread, once there is a place. Nothing where it panicked.
-    pub(crate) async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let place = self.requests.clone().acquire_owned().await.ok()?;
         tokio::task::spawn_blocking(move || {
             let result = work();
@@ -198,12 +213,17 @@ fn router(server: Arc<Server>) -> Router {
 /// Refuses hosts and origins that are not allowed, and answers browsers that ask first (CORS).
 async fn admit(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
     let options = server.options();
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     // HTTP/1.1 requires the header; its absence means no browser, and so no page, sent the request.
     if host.is_some_and(|host| !options.allows_host(host)) {
         return (StatusCode::FORBIDDEN, "host not allowed\n").into_response();
     }
-    let Some(origin) = request.headers().get(header::ORIGIN).cloned() else { return next.run(request).await };
+    let Some(origin) = request.headers().get(header::ORIGIN).cloned() else {
+        return next.run(request).await;
+    };
     if !origin.to_str().is_ok_and(|origin| options.allows_origin(origin)) {
         return (StatusCode::FORBIDDEN, "origin not allowed\n").into_response();
     }
@@ -220,12 +240,21 @@ async fn admit(State(server): State<Arc<Server>>, request: Request, next: Next) 
 fn preflight(asked: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("POST"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("content-type"),
+    );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     // Chromium asks this before it lets a public page reach a private address.
     if asked.contains_key("access-control-request-private-network") {
-        headers.insert("access-control-allow-private-network", HeaderValue::from_static("true"));
+        headers.insert(
+            "access-control-allow-private-network",
+            HeaderValue::from_static("true"),
+        );
     }
     response
 }
@@ -241,7 +270,10 @@ async fn http(State(server): State<Arc<Server>>, body: Body) -> Response {
     let body = match tokio::time::timeout(limits.transfer_timeout, read).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => {
-            let error = RpcError::limit(format!("a request may have at most {} bytes", limits.request_bytes));
+            let error = RpcError::limit(format!(
+                "a request may have at most {} bytes",
+                limits.request_bytes
+            ));
             return refused(StatusCode::PAYLOAD_TOO_LARGE, error);
         }
         Err(_) => {
@@ -255,16 +287,26 @@ async fn http(State(server): State<Arc<Server>>, body: Body) -> Response {
     }
 }
 
-async fn upgrade(State(server): State<Arc<Server>>, upgrade: Option<WebSocketUpgrade>) -> Response {
-    let Some(upgrade) = upgrade else {
-        return (StatusCode::OK, "Ethereum JSON-RPC: POST a request here, or open a WebSocket\n").into_response();
+async fn upgrade(
+    State(server): State<Arc<Server>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let Ok(upgrade) = upgrade else {
+        return (
+            StatusCode::OK,
+            "Ethereum JSON-RPC: POST a request here, or open a WebSocket\n",
+        )
+            .into_response();
     };
     let Ok(place) = server.connections.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n").into_response();
     };
     let bytes = server.options().limits.request_bytes;
-    upgrade.max_message_size(bytes).max_frame_size(bytes).on_upgrade(move |socket| async move {
-        websocket::converse(server, socket).await;
-        drop(place);
-    })
+    upgrade
+        .max_message_size(bytes)
+        .max_frame_size(bytes)
+        .on_upgrade(move |socket| async move {
+            websocket::converse(server, socket).await;
+            drop(place);
+        })
 }

@@ -11,16 +11,22 @@ use axum::{
     extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
 };
 
-use super::{dispatch::Session, server::Server};
+use tokio::sync::{broadcast::error::RecvError, watch};
+
+use super::{
+    methods::subscriptions::{self, Session},
+    server::Server,
+};
 
 /// Talks to one client until it leaves or the server stops.
 pub(crate) async fn converse(server: Arc<Server>, mut socket: WebSocket) {
     let session = Arc::new(Session::new(server.options().limits.subscriptions));
     let mut stopped = server.stopped.clone();
-    let mut heads = server.dispatcher.heads();
+    let mut blocks = server.dispatcher.chain().subscribe();
+    let mut pending = server.dispatcher.chain().subscribe_pending();
     loop {
         tokio::select! {
-            _ = stopped.wait_for(|stop| *stop) => {
+            () = until_stopped(&mut stopped) => {
                 let frame = CloseFrame { code: close_code::AWAY, reason: Utf8Bytes::from_static("the node stops") };
                 let _ = send(&server, &mut socket, Message::Close(Some(frame))).await;
                 return;
@@ -39,28 +45,53 @@ pub(crate) async fn converse(server: Arc<Server>, mut socket: WebSocket) {
                     return;
                 }
             }
-            moved = heads.changed() => {
-                if moved.is_err() {
-                    return;
-                }
-                if session.is_idle() {
-                    continue;
-                }
-                loop {
-                    let (dispatcher, session) = (server.dispatcher.clone(), session.clone());
-                    let Some(notifications) = server.work(move || dispatcher.notifications(&session)).await else { return };
-                    if notifications.is_empty() {
-                        break;
-                    }
-                    for notification in notifications {
-                        if !send_text(&server, &mut socket, notification).await {
-                            return;
-                        }
+            made = blocks.recv() => match made {
+                // How many were missed does not matter: the chain is walked from where each subscription stands.
+                Ok(_) | Err(RecvError::Lagged(_)) => {
+                    if !notify(&server, &session, &mut socket).await {
+                        return;
                     }
                 }
+                Err(RecvError::Closed) => return,
+            },
+            taken = pending.recv() => match taken {
+                Ok(hash) if session.keep_pending(hash) => {
+                    if !notify(&server, &session, &mut socket).await {
+                        return;
+                    }
+                }
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
+        }
+    }
+}
+
+async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
+    // An error means the server is gone, which is the same.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// Tells all that is new. Whether the client is still there.
+async fn notify(server: &Server, session: &Arc<Session>, socket: &mut WebSocket) -> bool {
+    while !session.is_idle() {
+        let (dispatcher, session) = (server.dispatcher.clone(), session.clone());
+        let Some(notifications) = server
+            .work(move || subscriptions::notifications(&dispatcher, &session))
+            .await
+        else {
+            return false;
+        };
+        if notifications.is_empty() {
+            break;
+        }
+        for notification in notifications {
+            if !send_text(server, socket, notification).await {
+                return false;
             }
         }
     }
+    true
 }
 
 async fn send_text(server: &Server, socket: &mut WebSocket, text: Vec<u8>) -> bool {
@@ -73,5 +104,8 @@ async fn send_text(server: &Server, socket: &mut WebSocket, text: Vec<u8>) -> bo
 /// Whether the client took the message in time.
 async fn send(server: &Server, socket: &mut WebSocket, message: Message) -> bool {
     let limit = server.options().limits.transfer_timeout;
-    matches!(tokio::time::timeout(limit, socket.send(message)).await, Ok(Ok(())))
+    matches!(
+        tokio::time::timeout(limit, socket.send(message)).await,
+        Ok(Ok(()))
+    )
 }
