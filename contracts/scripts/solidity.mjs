@@ -23,7 +23,7 @@ export const deployables = [
 export const settings = {
   evmVersion: 'cancun',
   metadata: { appendCBOR: false, bytecodeHash: 'none' },
-  optimizer: { enabled: true, runs: 10_000 },
+  optimizer: { enabled: true, runs: 1_000 },
   viaIR: false,
 };
 
