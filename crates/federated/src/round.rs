@@ -1,0 +1,424 @@
+//! One round, as a plain value.
+//!
+//! The coordinator feeds it what it sees on the ledger and what members upload; [`OpenRound::step`] answers with
+//! what to do. The outcome depends on which updates survive and never on the order in which they came: survivors
+//! are kept by member, and nothing is summed before the round closes.
+//!
+//! An update counts when it is the one whose digest its member committed on the ledger, belongs to this study, round,
+//! member and base, has the model's shape and stays inside the clip. Whatever else arrives is turned away with a
+//! [`Refusal`]. A committed update that breaks the rules cannot be replaced, so its member is out of the round;
+//! bytes that are not the committed ones say nothing about the member and may be sent again.
+
+use std::{collections::BTreeMap, fmt};
+
+use counterweight_primitives::{ContentDigest, MemberIndex, Round, StudyId, UnixSeconds};
+use serde::{Deserialize, Serialize};
+
+use crate::{member_set::MemberSet, update::UpdateError};
+
+/// What a round was opened with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoundTerms {
+    /// The study it belongs to.
+    pub study: StudyId,
+    /// Its number.
+    pub round: Round,
+    /// Digest of the parameters it starts from.
+    pub base: ContentDigest,
+    /// Number of members; they are `0..members`.
+    pub members: usize,
+    /// Fewest survivors.
+    pub quorum: usize,
+    /// Last second for commitments.
+    pub commit_by: UnixSeconds,
+    /// Last second for uploads of what was committed. Between `commit_by` and `close_by`.
+    pub upload_by: UnixSeconds,
+    /// Last second to close.
+    pub close_by: UnixSeconds,
+}
+
+/// Why an update does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "refusal", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It came when no round was open, or too late in this one.
+    #[error("the update came too late: round {round} took updates until second {deadline}")]
+    Late {
+        /// The round.
+        round: u32,
+        /// Last second for updates.
+        deadline: u64,
+    },
+    /// It belongs to another study.
+    #[error("the update belongs to study {got}, not {expected}")]
+    WrongStudy {
+        /// This study.
+        expected: u64,
+        /// Its study.
+        got: u64,
+    },
+    /// It belongs to another round: a replay, or a member behind or ahead.
+    #[error("the update belongs to round {got}, not {expected}")]
+    WrongRound {
+        /// The open round.
+        expected: u32,
+        /// Its round.
+        got: u32,
+    },
+    /// It names another member than the one that sent it.
+    #[error("the update names member {got}, member {expected} sent it")]
+    WrongMember {
+        /// Who sent it.
+        expected: u8,
+        /// Whom it names.
+        got: u8,
+    },
+    /// Who sent it is not a member.
+    #[error("{sender} is not a member of this study")]
+    NotAMember {
+        /// Account that signed.
+        sender: String,
+    },
+    /// It was fitted from other parameters.
+    #[error("the update starts from {got}, the round from {expected}")]
+    WrongBase {
+        /// Parameters of the round.
+        expected: ContentDigest,
+        /// Parameters it names.
+        got: ContentDigest,
+    },
+    /// Its member committed nothing.
+    #[error("member {member} has committed no update to this round")]
+    NotCommitted {
+        /// The member.
+        member: u8,
+    },
+    /// It is not what its member committed.
+    #[error("the update is {got}, member {member} committed {expected}")]
+    NotTheCommitted {
+        /// The member.
+        member: u8,
+        /// Digest on the ledger.
+        expected: ContentDigest,
+        /// Digest of what came.
+        got: ContentDigest,
+    },
+    /// It cannot be read.
+    #[error("the update cannot be read: {reason}")]
+    Unreadable {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It has another shape than the model.
+    #[error("the update has {got} coordinates, the model has {expected}")]
+    WrongShape {
+        /// Coordinates of the model.
+        expected: u64,
+        /// Coordinates of the update.
+        got: u64,
+    },
+    /// Its norm is beyond the clip.
+    #[error("the update has norm {norm}, the clip is {clip}")]
+    BeyondClip {
+        /// Its norm.
+        norm: String,
+        /// The clip.
+        clip: String,
+    },
+    /// It claims no examples, or more than allowed.
+    #[error("the update claims {got} examples, from 1 to {limit} are allowed")]
+    Examples {
+        /// Most allowed.
+        limit: u32,
+        /// Claimed.
+        got: u32,
+    },
+    /// Its member is out of this round.
+    #[error("member {member} is out of this round")]
+    Excluded {
+        /// The member.
+        member: u8,
+    },
+}
+
+/// Why a member did not survive a round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "absence", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Absence {
+    /// It committed nothing in time.
+    NeverCommitted,
+    /// It committed and what it committed did not arrive in time.
+    NeverUploaded,
+    /// What it committed breaks the rules.
+    Refused {
+        /// Which rule.
+        reason: Refusal,
+    },
+    /// It said itself that it takes no part.
+    Declined {
+        /// Its own words.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Absence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeverCommitted => f.write_str("committed no update in time"),
+            Self::NeverUploaded => f.write_str("committed an update that did not arrive in time"),
+            Self::Refused { reason } => reason.fmt(f),
+            Self::Declined { reason } => write!(f, "took no part: {reason}"),
+        }
+    }
+}
+
+/// Something the coordinator saw.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A commitment on the ledger.
+    Committed {
+        /// Who committed.
+        member: MemberIndex,
+        /// What.
+        update: ContentDigest,
+    },
+    /// Bytes from a member whose signature held, decoded as far as they could be.
+    Arrived {
+        /// Who sent them.
+        from: MemberIndex,
+        /// Digest of the bytes.
+        digest: ContentDigest,
+        /// Whether they are an update that fits the rules of the round.
+        verdict: Result<(), UpdateError>,
+    },
+    /// A member said that it takes no part.
+    Declined {
+        /// Who.
+        member: MemberIndex,
+        /// Its own words.
+        reason: String,
+    },
+    /// Time went by.
+    Tick,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Keep the bytes of this update: they count.
+    Store {
+        /// Its digest.
+        update: ContentDigest,
+    },
+    /// The same bytes came before.
+    AlreadyStored {
+        /// Their digest.
+        update: ContentDigest,
+    },
+    /// Tell the sender why its update does not count.
+    Refuse(Refusal),
+}
+
+/// Where a round stands after a step.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// It goes on.
+    Open(OpenRound),
+    /// Aggregate the survivors and close.
+    Close(ClosedRound),
+    /// Too few came in time: end it on the ledger and open it again.
+    Expire(ClosedRound),
+}
+
+/// What became of everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedRound {
+    /// The round.
+    pub terms: RoundTerms,
+    /// Digest of each surviving update, in the order of members.
+    pub survivors: BTreeMap<MemberIndex, ContentDigest>,
+    /// Everybody else, and why.
+    pub absent: BTreeMap<MemberIndex, Absence>,
+}
+
+impl ClosedRound {
+    /// The survivors as the ledger keeps them.
+    #[must_use]
+    pub fn survivor_set(&self) -> MemberSet {
+        self.survivors.keys().copied().collect()
+    }
+}
+
+/// A step's outcome: where the round stands, and what to do about the event.
+#[derive(Debug)]
+pub struct Step {
+    /// Where the round stands.
+    pub progress: Progress,
+    /// What to do about the event, if anything.
+    pub effect: Option<Effect>,
+}
+
+/// A round that takes updates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenRound {
+    terms: RoundTerms,
+    committed: BTreeMap<MemberIndex, ContentDigest>,
+    arrived: BTreeMap<MemberIndex, ContentDigest>,
+    out: BTreeMap<MemberIndex, Absence>,
+}
+
+impl OpenRound {
+    /// A round nobody has answered yet.
+    #[must_use]
+    pub fn new(terms: RoundTerms) -> Self {
+        Self { terms, committed: BTreeMap::new(), arrived: BTreeMap::new(), out: BTreeMap::new() }
+    }
+
+    /// What it was opened with.
+    #[must_use]
+    pub fn terms(&self) -> &RoundTerms {
+        &self.terms
+    }
+
+    /// Members whose updates arrived and count.
+    #[must_use]
+    pub fn arrived(&self) -> MemberSet {
+        self.arrived.keys().copied().collect()
+    }
+
+    /// Digest that a member committed.
+    #[must_use]
+    pub fn commitment(&self, member: MemberIndex) -> Option<ContentDigest> {
+        self.committed.get(&member).copied()
+    }
+
+    /// Takes one event at one time. The same events give the same survivors in any order, as long as they come
+    /// before the deadlines.
+    #[must_use]
+    pub fn step(mut self, event: Event, now: UnixSeconds) -> Step {
+        let effect = match event {
+            Event::Committed { member, update } => {
+                // The ledger takes one commitment a round; a second answer would mean that it was opened anew.
+                if self.is_member(member) {
+                    self.committed.entry(member).or_insert(update);
+                }
+                None
+            }
+            Event::Arrived { from, digest, verdict } => Some(self.arrive(from, digest, verdict, now)),
+            Event::Declined { member, reason } => {
+                // Whoever committed is bound by it: a later change of mind is what the commitment is there to prevent.
+                if self.is_member(member) && !self.committed.contains_key(&member) {
+                    self.out.insert(member, Absence::Declined { reason });
+                }
+                None
+            }
+            Event::Tick => None,
+        };
+        Step { progress: self.progress(now), effect }
+    }
+
+    fn is_member(&self, member: MemberIndex) -> bool {
+        usize::from(member.0) < self.terms.members
+    }
+
+    fn arrive(
+        &mut self,
+        from: MemberIndex,
+        digest: ContentDigest,
+        verdict: Result<(), UpdateError>,
+        now: UnixSeconds,
+    ) -> Effect {
+        if !self.is_member(from) {
+            return Effect::Refuse(Refusal::NotAMember { sender: format!("member {from}") });
+        }
+        if self.arrived.get(&from) == Some(&digest) {
+            return Effect::AlreadyStored { update: digest };
+        }
+        if now > self.terms.upload_by {
+            let (round, deadline) = (self.terms.round.0, self.terms.upload_by.0);
+            return Effect::Refuse(Refusal::Late { round, deadline });
+        }
+        let committed = self.committed.get(&from).copied();
+        // A replay from another round deserves its own name. What the bytes say is believed here only to refuse them.
+        if committed != Some(digest)
+            && let Err(broken @ (UpdateError::OtherStudy { .. } | UpdateError::OtherRound { .. })) = verdict
+        {
+            return Effect::Refuse(broken.into());
+        }
+        let Some(committed) = committed else {
+            let refusal = match self.out.contains_key(&from) {
+                true => Refusal::Excluded { member: from.0 },
+                false => Refusal::NotCommitted { member: from.0 },
+            };
+            return Effect::Refuse(refusal);
+        };
+        if committed != digest {
+            return Effect::Refuse(Refusal::NotTheCommitted { member: from.0, expected: committed, got: digest });
+        }
+        match verdict.map_err(Refusal::from) {
+            Ok(()) => {
+                self.out.remove(&from);
+                self.arrived.insert(from, digest);
+                Effect::Store { update: digest }
+            }
+            Err(reason) => {
+                self.out.insert(from, Absence::Refused { reason: reason.clone() });
+                Effect::Refuse(reason)
+            }
+        }
+    }
+
+    fn progress(self, now: UnixSeconds) -> Progress {
+        let everyone = self.terms.members;
+        let settled = self.arrived.len() + self.out.len();
+        let committed_settled =
+            self.committed.keys().all(|member| self.arrived.contains_key(member) || self.out.contains_key(member));
+        let enough = self.arrived.len() >= self.terms.quorum;
+        let complete = settled == everyone
+            || (now > self.terms.commit_by && committed_settled)
+            || now > self.terms.upload_by;
+        if now > self.terms.close_by {
+            Progress::Expire(self.close())
+        } else if enough && complete {
+            Progress::Close(self.close())
+        } else {
+            Progress::Open(self)
+        }
+    }
+
+    fn close(self) -> ClosedRound {
+        let mut absent = self.out;
+        for member in (0..self.terms.members).filter_map(|member| u8::try_from(member).ok()).map(MemberIndex) {
+            if !self.arrived.contains_key(&member) {
+                absent.entry(member).or_insert_with(|| match self.committed.contains_key(&member) {
+                    true => Absence::NeverUploaded,
+                    false => Absence::NeverCommitted,
+                });
+            }
+        }
+        ClosedRound { terms: self.terms, survivors: self.arrived, absent }
+    }
+}
+
+impl From<UpdateError> for Refusal {
+    fn from(error: UpdateError) -> Self {
+        match error {
+            UpdateError::OtherStudy { expected, got } => Self::WrongStudy { expected: expected.0, got: got.0 },
+            UpdateError::OtherRound { expected, got } => Self::WrongRound { expected: expected.0, got: got.0 },
+            UpdateError::OtherMember { expected, got } => Self::WrongMember { expected: expected.0, got: got.0 },
+            UpdateError::OtherBase { expected, got } => Self::WrongBase { expected, got },
+            UpdateError::ShapeMismatch { expected, got } => {
+                Self::WrongShape { expected: expected as u64, got: got as u64 }
+            }
+            UpdateError::Examples { limit, got } => Self::Examples { limit, got },
+            UpdateError::BeyondClip { norm, clip } => {
+                Self::BeyondClip { norm: norm.to_string(), clip: clip.to_string() }
+            }
+            error @ (UpdateError::Malformed { .. } | UpdateError::NotFinite { .. }) => {
+                Self::Unreadable { reason: error.to_string() }
+            }
+        }
+    }
+}
