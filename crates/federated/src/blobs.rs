@@ -69,14 +69,22 @@ impl MemoryBlobs {
     /// Every digest, in ascending order.
     #[must_use]
     pub fn list(&self) -> Vec<ContentDigest> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys()
+            .copied()
+            .collect()
     }
 }
 
 impl Blobs for MemoryBlobs {
     fn put(&self, bytes: &[u8]) -> Result<ContentDigest, BlobError> {
         let digest = ContentDigest::of(bytes);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, bytes.to_vec());
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(digest, bytes.to_vec());
         Ok(digest)
     }
 
@@ -84,13 +92,21 @@ impl Blobs for MemoryBlobs {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = kept.get(digest).ok_or(BlobError::Missing { digest: *digest })?;
         if bytes.len() as u64 > limit {
-            return Err(BlobError::TooLarge { digest: *digest, got: bytes.len() as u64, limit });
+            return Err(BlobError::TooLarge {
+                digest: *digest,
+                got: bytes.len() as u64,
+                limit,
+            });
         }
         let got = ContentDigest::of(bytes);
         if got == *digest {
             Ok(bytes.clone())
         } else {
-            Err(BlobError::Corrupted { digest: *digest, got, path: "memory".into() })
+            Err(BlobError::Corrupted {
+                digest: *digest,
+                got,
+                path: "memory".into(),
+            })
         }
     }
 }

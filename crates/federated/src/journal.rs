@@ -31,7 +31,12 @@ const JOURNAL_MAX: u64 = 1 << 28;
 
 /// A note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "entry", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[serde(
+    tag = "entry",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
 #[non_exhaustive]
 pub enum Entry {
     /// A coordinator took the study up, for the first time or again.
@@ -164,7 +169,10 @@ impl FileJournal {
     /// # Errors
     /// [`JournalError::InUse`], [`JournalError::Damaged`] or [`JournalError::Io`].
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let failed = |source| JournalError::Io { path: path.to_owned(), source };
+        let failed = |source| JournalError::Io {
+            path: path.to_owned(),
+            source,
+        };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
@@ -176,14 +184,23 @@ impl FileJournal {
             .open(path)
             .map_err(failed)?;
         file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => JournalError::InUse { path: path.to_owned() },
+            TryLockError::WouldBlock => JournalError::InUse {
+                path: path.to_owned(),
+            },
             TryLockError::Error(source) => failed(source),
         })?;
         let mut bytes = Vec::new();
-        (&mut file).take(JOURNAL_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+        (&mut file)
+            .take(JOURNAL_MAX + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
         if bytes.len() as u64 > JOURNAL_MAX {
             let what = format!("longer than {JOURNAL_MAX} bytes");
-            return Err(JournalError::Damaged { path: path.to_owned(), offset: JOURNAL_MAX, what });
+            return Err(JournalError::Damaged {
+                path: path.to_owned(),
+                offset: JOURNAL_MAX,
+                what,
+            });
         }
         let read = read(&bytes).map_err(|(offset, what)| JournalError::Damaged {
             path: path.to_owned(),
@@ -201,7 +218,9 @@ impl FileJournal {
             journal.write_at_end(MAGIC)?;
             // Without this a crash may forget that the file is in the folder at all.
             if let Some(folder) = path.parent() {
-                File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+                File::open(folder)
+                    .and_then(|folder| folder.sync_all())
+                    .map_err(failed)?;
             }
         }
         Ok(journal)
@@ -215,7 +234,10 @@ impl FileJournal {
             .and_then(|()| self.file.seek(SeekFrom::Start(self.whole)))
             .and_then(|_| self.file.write_all(bytes))
             .and_then(|()| self.file.sync_data());
-        written.map_err(|source| JournalError::Io { path: self.path.clone(), source })?;
+        written.map_err(|source| JournalError::Io {
+            path: self.path.clone(),
+            source,
+        })?;
         self.whole += bytes.len() as u64;
         Ok(())
     }
@@ -249,7 +271,11 @@ struct Contents {
 
 /// Reads whole records; a last one that is not whole is passed over.
 fn read(bytes: &[u8]) -> Result<Contents, (u64, String)> {
-    let mut contents = Contents { entries: Vec::new(), last_check: [0; CHECK_BYTES], whole: 0 };
+    let mut contents = Contents {
+        entries: Vec::new(),
+        last_check: [0; CHECK_BYTES],
+        whole: 0,
+    };
     let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
         return match MAGIC.starts_with(bytes) {
             true => Ok(contents),
@@ -266,14 +292,21 @@ fn read(bytes: &[u8]) -> Result<Contents, (u64, String)> {
         if length > RECORD_MAX || length == 0 {
             return Err((contents.whole, format!("a record of {length} bytes")));
         }
-        let Some((payload, after)) = after.split_at_checked(length) else { break };
-        let Some((check, after)) = after.split_first_chunk::<CHECK_BYTES>() else { break };
+        let Some((payload, after)) = after.split_at_checked(length) else {
+            break;
+        };
+        let Some((check, after)) = after.split_first_chunk::<CHECK_BYTES>() else {
+            break;
+        };
         let expected = check_value(&contents.last_check, payload);
         if *check != expected {
             if after.is_empty() {
                 break;
             }
-            return Err((contents.whole, "the record does not match its check value".to_owned()));
+            return Err((
+                contents.whole,
+                "the record does not match its check value".to_owned(),
+            ));
         }
         let entry = from_canonical_json(payload, RECORD_MAX)
             .map_err(|error| (contents.whole, format!("the record is no entry: {error}")))?;
@@ -301,7 +334,10 @@ mod tests {
 
     fn entry(round: u32) -> Entry {
         let result = ContentDigest::of(&round.to_le_bytes());
-        Entry::RoundClosed { round: Round(round), result }
+        Entry::RoundClosed {
+            round: Round(round),
+            result,
+        }
     }
 
     fn written(count: u32) -> (tempfile::TempDir, PathBuf) {
@@ -321,7 +357,10 @@ mod tests {
         assert_eq!(journal.entries(), [entry(1), entry(2)]);
         journal.append(entry(3)).unwrap();
         drop(journal);
-        assert_eq!(FileJournal::open(&path).unwrap().entries(), [entry(1), entry(2), entry(3)]);
+        assert_eq!(
+            FileJournal::open(&path).unwrap().entries(),
+            [entry(1), entry(2), entry(3)]
+        );
     }
 
     #[test]
@@ -360,7 +399,10 @@ mod tests {
             // A changed length may point beyond the end, where it looks like a torn record only to a reader that
             // does not know how long records are.
             let read = FileJournal::open(&path);
-            assert!(matches!(read, Err(JournalError::Damaged { .. })), "byte {offset}: {read:?}");
+            assert!(
+                matches!(read, Err(JournalError::Damaged { .. })),
+                "byte {offset}: {read:?}"
+            );
             assert_eq!(fs::read(&path).unwrap(), changed);
         }
     }
@@ -372,14 +414,20 @@ mod tests {
         let record = (whole.len() - MAGIC.len()) / 2;
         let (first, second) = whole[MAGIC.len()..].split_at(record);
         fs::write(&path, [MAGIC.as_slice(), second, first].concat()).unwrap();
-        assert!(matches!(FileJournal::open(&path), Err(JournalError::Damaged { offset: 8, .. })));
+        assert!(matches!(
+            FileJournal::open(&path),
+            Err(JournalError::Damaged { offset: 8, .. })
+        ));
     }
 
     #[test]
     fn one_process_writes_at_a_time() {
         let (_folder, path) = written(1);
         let first = FileJournal::open(&path).unwrap();
-        assert!(matches!(FileJournal::open(&path), Err(JournalError::InUse { .. })));
+        assert!(matches!(
+            FileJournal::open(&path),
+            Err(JournalError::InUse { .. })
+        ));
         drop(first);
         FileJournal::open(&path).unwrap();
     }

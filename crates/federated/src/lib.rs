@@ -2,16 +2,27 @@
 //!
 //! What a study is: [`study`]. A member's data: [`table`]. The model: [`architecture`], [`parameters`],
 //! [`training`]. What travels: [`update`]. What everyone recomputes: [`aggregate`], [`server_optimiser`],
-//! [`contribution`]. What must be recorded: [`ledger`].
+//! [`contribution`]. What must be recorded: [`ledger`]. Who runs it: [`coordinator`], [`member`], [`round`], over
+//! [`http`] or in one process. Who checks it: [`audit`].
 
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
 pub mod architecture;
+pub mod audit;
+pub mod blobs;
+pub mod clock;
 pub mod contribution;
+pub mod coordinator;
 pub mod decimal;
+pub mod http;
+pub mod journal;
 pub mod ledger;
+pub mod member;
+pub mod member_set;
+pub mod memory;
 pub mod parameters;
+pub mod round;
 pub mod server_optimiser;
 pub mod simulation;
 pub mod study;

@@ -65,7 +65,9 @@ impl MemberSet {
 
     /// Its members, in ascending order.
     pub fn iter(self) -> impl Iterator<Item = MemberIndex> {
-        (0..MEMBERS_MAX as u8).map(MemberIndex).filter(move |member| self.contains(*member))
+        (0..MEMBERS_MAX as u8)
+            .map(MemberIndex)
+            .filter(move |member| self.contains(*member))
     }
 }
 
@@ -89,7 +91,9 @@ mod tests {
 
     #[test]
     fn holds_what_was_put_in_and_nothing_beyond_sixty_three() {
-        let set: MemberSet = [MemberIndex(63), MemberIndex(0), MemberIndex(64)].into_iter().collect();
+        let set: MemberSet = [MemberIndex(63), MemberIndex(0), MemberIndex(64)]
+            .into_iter()
+            .collect();
         assert_eq!(set.iter().collect::<Vec<_>>(), [MemberIndex(0), MemberIndex(63)]);
         assert!(!set.contains(MemberIndex(64)));
         assert_eq!((MemberSet::first(64).len(), MemberSet::first(3).0), (64, 7));

@@ -11,16 +11,16 @@ use counterweight_primitives::{
     Address, Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, StudyId, UnixSeconds,
 };
 use counterweight_provenance::{
-    ledger::{self as provenance, Consent, ConsentChange, ConsentEpoch, ConsentLedger, ConsentReader, consent_at},
+    ledger::{
+        self as provenance, Consent, ConsentChange, ConsentEpoch, ConsentLedger, ConsentReader, consent_at,
+    },
     purpose::PurposeSet,
 };
 
 use self::rules::Rules;
 use crate::{
     clock::Clock,
-    ledger::{
-        FinishRecord, LedgerError, RoundRecord, StudyLedger, StudyReader, StudyState, StudyTerms,
-    },
+    ledger::{FinishRecord, LedgerError, RoundRecord, StudyLedger, StudyReader, StudyState, StudyTerms},
 };
 
 /// A record in memory, acting for one account. Clones and [`MemoryLedger::acting_for`] share the record.
@@ -35,13 +35,20 @@ impl MemoryLedger {
     /// An empty record whose deadlines go by `clock`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, account: Address) -> Self {
-        Self { rules: Arc::default(), clock, account }
+        Self {
+            rules: Arc::default(),
+            clock,
+            account,
+        }
     }
 
     /// The same record, acting for another account.
     #[must_use]
     pub fn acting_for(&self, account: Address) -> Self {
-        Self { account, ..self.clone() }
+        Self {
+            account,
+            ..self.clone()
+        }
     }
 
     /// Registers a dataset that belongs to this account.
@@ -120,7 +127,8 @@ impl StudyLedger for MemoryLedger {
         update: ContentDigest,
     ) -> Result<(), LedgerError> {
         let now = self.seconds();
-        self.rules().commit_update(self.account, study, round, member, update, now)
+        self.rules()
+            .commit_update(self.account, study, round, member, update, now)
     }
 
     fn close_round(
@@ -131,7 +139,8 @@ impl StudyLedger for MemoryLedger {
         result: ContentDigest,
     ) -> Result<(), LedgerError> {
         let now = self.seconds();
-        self.rules().close_round(self.account, study, round, survivors, result, now)
+        self.rules()
+            .close_round(self.account, study, round, survivors, result, now)
     }
 
     fn expire_round(&self, study: StudyId) -> Result<(), LedgerError> {
@@ -164,7 +173,11 @@ impl StudyLedger for MemoryLedger {
 
 impl ConsentReader for MemoryLedger {
     fn consent(&self, dataset: AssetId) -> Result<Consent, provenance::LedgerError> {
-        Ok(consent_at(&self.rules().consent_history(dataset), self.seconds(), None))
+        Ok(consent_at(
+            &self.rules().consent_history(dataset),
+            self.seconds(),
+            None,
+        ))
     }
 
     fn is_allowed(&self, dataset: AssetId, purpose: PurposeIndex) -> Result<bool, provenance::LedgerError> {

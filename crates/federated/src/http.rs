@@ -1,0 +1,9 @@
+//! Members in processes of their own: the protocol of `docs/spec/member-protocol.md` over HTTP.
+
+mod client;
+mod server;
+
+pub use self::{
+    client::{HttpClientOptions, HttpCoordinator},
+    server::{HttpMembers, HttpServerError, HttpServerOptions},
+};

@@ -1,0 +1,300 @@
+//! A member's side of a study: train on rows that stay here, commit to the update, hand it over.
+//!
+//! A [`Member`] trusts the ledger and its own files. It takes terms and base parameters from anyone, since both are
+//! checked against digests on the ledger; it trains only while its steward's consent allows the purpose, and it
+//! commits at most one digest a round. The update depends on the terms, the round, the base and its own data alone,
+//! so a member that was restarted makes the same one again.
+
+mod run;
+mod work;
+
+use std::{sync::Arc, time::Duration};
+
+use counterweight_primitives::{Address, AssetId, ContentDigest, MemberIndex, Round, StudyId};
+use counterweight_provenance::{
+    blobs::BlobError,
+    ledger::{self as provenance, ConsentReader},
+};
+
+pub use self::{run::MemberOptions, work::PreparedUpdate};
+use crate::{
+    coordinator::{Answer, Notice},
+    ledger::{LedgerError, Phase, StudyLedger},
+    parameters::ParametersError,
+    round::Refusal,
+    study::terms::PublicTerms,
+    table::Dataset,
+    training::TrainingError,
+    update::UpdateError,
+};
+
+/// What a member brings to a study.
+pub struct MemberSetup {
+    /// The study on the ledger.
+    pub study: StudyId,
+    /// Its dataset in the registry.
+    pub dataset: AssetId,
+    /// The study's terms; their digest must be the one on the ledger.
+    pub terms: PublicTerms,
+    /// Rows to train on.
+    pub rows: Dataset,
+    /// Digest of the file they came from. With the study's seed it decides the order in which rows are visited, so
+    /// that neither the order of joining nor the machine does.
+    pub data: ContentDigest,
+    /// Acts for the member's account.
+    pub ledger: Arc<dyn StudyLedger + Send + Sync>,
+    /// What its steward allows.
+    pub consent: Arc<dyn ConsentReader + Send + Sync>,
+}
+
+/// One member of one study.
+pub struct Member {
+    setup: MemberSetup,
+}
+
+/// Something that happened, for whoever watches.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum MemberEvent {
+    /// It is a member.
+    Joined {
+        /// Its index.
+        member: MemberIndex,
+    },
+    /// It trains.
+    Training {
+        /// The round.
+        round: Round,
+    },
+    /// Its update is on the ledger.
+    Committed {
+        /// The round.
+        round: Round,
+        /// Digest of the update.
+        update: ContentDigest,
+    },
+    /// The coordinator has the update.
+    Uploaded {
+        /// The round.
+        round: Round,
+    },
+    /// It takes no part in a round.
+    SatOut {
+        /// The round.
+        round: Round,
+        /// Why.
+        reason: String,
+    },
+    /// Coordinator or ledger do not answer; trying again.
+    Retrying {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        reason: String,
+        /// How long it waits before it tries again.
+        wait: Duration,
+    },
+}
+
+/// How a study went for a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberOutcome {
+    /// Its index.
+    pub member: MemberIndex,
+    /// How the study ended.
+    pub phase: Phase,
+    /// Rounds in which its update was aggregated.
+    pub survived: u32,
+    /// Digest of the trained model, if the study finished.
+    pub result: Option<ContentDigest>,
+}
+
+/// Why a member stopped, or takes no part in a round.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemberError {
+    /// The ledger refused or did not answer for too long.
+    #[error("{doing}")]
+    Ledger {
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        #[source]
+        source: LedgerError,
+    },
+    /// Consent could not be read.
+    #[error("the consent for dataset {dataset} cannot be read")]
+    Consent {
+        /// The dataset.
+        dataset: AssetId,
+        /// Why not.
+        #[source]
+        source: provenance::LedgerError,
+    },
+    /// The steward does not allow the study's purpose.
+    #[error("the steward of dataset {dataset} does not allow {purpose}")]
+    ConsentMissing {
+        /// The dataset.
+        dataset: AssetId,
+        /// Name of the purpose.
+        purpose: String,
+    },
+    /// The terms are not those on the ledger.
+    #[error("the terms have digest {got}, the study was opened with {expected}")]
+    OtherTerms {
+        /// On the ledger.
+        expected: ContentDigest,
+        /// Given.
+        got: ContentDigest,
+    },
+    /// The terms name another purpose than the study on the ledger.
+    #[error("the terms name the purpose {terms}, the study on the ledger purpose {ledger}")]
+    OtherPurpose {
+        /// In the terms.
+        terms: String,
+        /// On the ledger.
+        ledger: u8,
+    },
+    /// The rows do not fit the model.
+    #[error("rows have {got} values, the model reads {expected}")]
+    WrongShape {
+        /// Inputs of the model.
+        expected: usize,
+        /// Values in a row.
+        got: usize,
+    },
+    /// The base parameters are not the ones on the ledger.
+    #[error("the base parameters have digest {got}, the round starts from {expected}")]
+    OtherBase {
+        /// On the ledger.
+        expected: ContentDigest,
+        /// Received.
+        got: ContentDigest,
+    },
+    /// The base parameters cannot be read.
+    #[error("the base parameters of round {round} cannot be used")]
+    Base {
+        /// The round.
+        round: Round,
+        /// Why.
+        #[source]
+        source: ParametersError,
+    },
+    /// Training failed.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    /// What was trained is no valid update.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    /// A commitment to another update is on the ledger: the data or the program changed within the round.
+    #[error("round {round}: {committed} is committed, the data here give {made}")]
+    CommittedOther {
+        /// The round.
+        round: Round,
+        /// On the ledger.
+        committed: ContentDigest,
+        /// Made here.
+        made: ContentDigest,
+    },
+    /// The round is over or has not begun.
+    #[error("round {round} is not open")]
+    RoundNotOpen {
+        /// The round.
+        round: Round,
+    },
+    /// The coordinator refused the update.
+    #[error("the coordinator refuses the update of round {round}: {refusal}")]
+    Refused {
+        /// The round.
+        round: Round,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// This account is not a member with this dataset, and enrolment is over.
+    #[error("account {account} is not a member with dataset {dataset}, and enrolment is over")]
+    NotAMember {
+        /// The account.
+        account: Address,
+        /// The dataset.
+        dataset: AssetId,
+    },
+    /// The coordinator could not be reached for too long, or answered nonsense.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// Why a coordinator could not be asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// Nobody answers, or it is too busy: trying again may help.
+    #[error("the coordinator cannot be reached at {endpoint}")]
+    Unreachable {
+        /// Where.
+        endpoint: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It refuses the request itself, not an update.
+    #[error("the coordinator refuses: {reason} ({code})")]
+    Rejected {
+        /// The code of `docs/spec/member-protocol.md`, `wrong-signature`.
+        code: String,
+        /// In words.
+        reason: String,
+    },
+    /// Its answer makes no sense.
+    #[error("the coordinator gave an answer that cannot be read: {what}")]
+    Malformed {
+        /// What is wrong.
+        what: String,
+    },
+    /// A blob could not be given.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The request could not be signed.
+    #[error(transparent)]
+    Signature(#[from] counterweight_provenance::signature::SignatureError),
+}
+
+impl ClientError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
+
+impl MemberError {
+    /// Whether the same call may succeed later without changing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Ledger { source, .. } => source.is_retryable(),
+            Self::Consent { source, .. } => source.is_retryable(),
+            Self::Client(source) => source.is_retryable(),
+            _ => false,
+        }
+    }
+}
+
+/// A coordinator as a member sees it. It is asked for bytes that are then checked, and handed updates; nothing it
+/// says is believed.
+pub trait CoordinatorClient {
+    /// Where the study stands, as the coordinator says: a hint that spares looking at the ledger. Answers at once if
+    /// that is news to the caller, otherwise when it changes or after `wait`.
+    ///
+    /// # Errors
+    /// [`ClientError`]; so for all below.
+    fn notice(&mut self, wait: Duration) -> Result<Notice, ClientError>;
+
+    /// The bytes behind a digest, at most `limit`.
+    fn blob(&mut self, digest: &ContentDigest, limit: u64) -> Result<Vec<u8>, ClientError>;
+
+    /// Hands over the update of a round.
+    fn upload(&mut self, member: MemberIndex, round: Round, update: &[u8]) -> Result<Answer, ClientError>;
+
+    /// Says that the member takes no part in a round.
+    fn decline(&mut self, member: MemberIndex, round: Round, reason: &str) -> Result<Answer, ClientError>;
+}
