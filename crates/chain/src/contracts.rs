@@ -1,0 +1,119 @@
+//! The contracts as Rust types: calls, events and errors, made from the Solidity interfaces.
+
+use alloy_json_abi::{InternalType, JsonAbi};
+use alloy_primitives::U256;
+use alloy_sol_types::sol;
+
+pub use asset_registry::IAssetRegistry;
+pub use consent_registry::IConsentRegistry;
+pub use log_anchor::ILogAnchor;
+pub use royalty_vault::IRoyaltyVault;
+pub use tokens::{IDevelopmentToken, IERC20, IERC721};
+pub use training_rounds::ITrainingRounds;
+
+/// What every contract can be asked, logs and reverts with.
+#[must_use]
+pub fn abis() -> [JsonAbi; 5] {
+    [
+        IAssetRegistry::abi::contract(),
+        IConsentRegistry::abi::contract(),
+        ITrainingRounds::abi::contract(),
+        IRoyaltyVault::abi::contract(),
+        ILogAnchor::abi::contract(),
+    ]
+}
+
+/// The name of a value of one of our enumerations.
+#[must_use]
+pub fn enum_name(ty: &InternalType, value: U256) -> Option<&'static str> {
+    const PHASES: [&str; 6] = [
+        "None",
+        "Enrolling",
+        "Running",
+        "Finished",
+        "Cancelled",
+        "Abandoned",
+    ];
+    const KINDS: [&str; 6] = ["None", "Dataset", "Model", "Program", "Content", "Collection"];
+    let InternalType::Enum { ty, .. } = ty else {
+        return None;
+    };
+    let names = match ty.as_str() {
+        "Phase" => PHASES,
+        "Kind" => KINDS,
+        _ => return None,
+    };
+    names.get(usize::try_from(value).ok()?).copied()
+}
+
+/// `contracts/src/interfaces/IAssetRegistry.sol`.
+#[expect(missing_docs, reason = "made by a macro; the interface holds the text")]
+mod asset_registry {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/IAssetRegistry.sol"
+    );
+}
+
+/// `contracts/src/interfaces/IConsentRegistry.sol`.
+mod consent_registry {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/IConsentRegistry.sol"
+    );
+}
+
+/// `contracts/src/interfaces/ITrainingRounds.sol`.
+#[expect(missing_docs, reason = "made by a macro; the interface holds the text")]
+mod training_rounds {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/ITrainingRounds.sol"
+    );
+}
+
+/// `contracts/src/interfaces/IRoyaltyVault.sol`.
+mod royalty_vault {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/IRoyaltyVault.sol"
+    );
+}
+
+/// `contracts/src/interfaces/ILogAnchor.sol`.
+mod log_anchor {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/ILogAnchor.sol"
+    );
+}
+
+/// The part of ERC-20 that is used, and of the token for development.
+mod tokens {
+    use super::sol;
+
+    sol! {
+        #[sol(extra_derives(Debug, PartialEq, Eq))]
+        interface IERC20 {
+            event Transfer(address indexed from, address indexed to, uint256 value);
+            function symbol() external view returns (string);
+            function decimals() external view returns (uint8);
+            function balanceOf(address account) external view returns (uint256);
+            function allowance(address owner, address spender) external view returns (uint256);
+            function transfer(address to, uint256 value) external returns (bool);
+            function approve(address spender, uint256 value) external returns (bool);
+        }
+
+        #[sol(extra_derives(Debug, PartialEq, Eq))]
+        interface IERC721 {
+            event Transfer(address indexed from, address indexed to, uint256 indexed tokenId);
+            function ownerOf(uint256 tokenId) external view returns (address);
+            function transferFrom(address from, address to, uint256 tokenId) external;
+        }
+
+        #[sol(extra_derives(Debug, PartialEq, Eq))]
+        interface IDevelopmentToken {
+            function mint(address to, uint256 value) external;
+        }
+    }
+}
