@@ -385,8 +385,10 @@ impl LogId {
 /// The newest anchored checkpoint of a log: `ILogAnchor.Head`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnchoredHead {
-    /// Who may anchor.
+    /// Who anchored it.
     pub owner: Address,
+    /// When.
+    pub anchored_at: UnixSeconds,
     /// Number of entries it commits to.
     pub size: u64,
     /// RFC 6962 root of those entries.
@@ -395,14 +397,16 @@ pub struct AnchoredHead {
 
 /// Reading anchored checkpoints back.
 pub trait AnchorReader {
-    /// The newest checkpoint of a log, if one was anchored.
+    /// The newest checkpoint of a log by one owner, if it anchored one. Anyone may anchor under any name, so a log is
+    /// told by both.
     ///
     /// # Errors
     /// [`LedgerError`]; so for all below.
-    fn anchored_head(&self, log: LogId) -> Result<Option<AnchoredHead>, LedgerError>;
-    /// Asks the contract whether a leaf hash is entry `index` of the newest anchored tree.
+    fn anchored_head(&self, owner: Address, log: LogId) -> Result<Option<AnchoredHead>, LedgerError>;
+    /// Asks the contract whether a leaf hash is entry `index` of the newest tree that the owner anchored.
     fn is_anchored(
         &self,
+        owner: Address,
         log: LogId,
         index: u64,
         leaf: Sha256Digest,

@@ -1,18 +1,22 @@
 //! Checkpoints of logs, kept by `LogAnchor`.
 
-use counterweight_primitives::Sha256Digest;
+use counterweight_primitives::{Address, Sha256Digest, UnixSeconds};
 use counterweight_provenance::ledger::{AnchorLedger, AnchorReader, AnchoredHead, LedgerError, LogId};
 
 use super::ContractLedger;
-use crate::address::from_evm;
+use crate::address::to_evm;
 use crate::contracts::ILogAnchor;
 
 impl<S> AnchorReader for ContractLedger<S> {
-    fn anchored_head(&self, log: LogId) -> Result<Option<AnchoredHead>, LedgerError> {
-        let call = ILogAnchor::headCall { log: log.0.0.into() };
+    fn anchored_head(&self, owner: Address, log: LogId) -> Result<Option<AnchoredHead>, LedgerError> {
+        let call = ILogAnchor::headCall {
+            owner: to_evm(owner),
+            log: log.0.0.into(),
+        };
         let head = self.ask(self.deployment.log_anchor, &call)?;
         Ok((head.size != 0).then(|| AnchoredHead {
-            owner: from_evm(head.owner),
+            owner,
+            anchored_at: UnixSeconds(head.anchoredAt),
             size: head.size,
             root: Sha256Digest(head.root.0),
         }))
@@ -20,12 +24,14 @@ impl<S> AnchorReader for ContractLedger<S> {
 
     fn is_anchored(
         &self,
+        owner: Address,
         log: LogId,
         index: u64,
         leaf: Sha256Digest,
         path: &[Sha256Digest],
     ) -> Result<bool, LedgerError> {
         let call = ILogAnchor::isAnchoredCall {
+            owner: to_evm(owner),
             log: log.0.0.into(),
             index,
             leaf: leaf.0.into(),

@@ -214,7 +214,7 @@ mod tests {
             if let Some(known) = KNOWN.keys().nth(selector) {
                 data.splice(..0, known.0);
             }
-            Refusal::read(&data);
+            let _ = Refusal::read(&data);
         }
     }
 }

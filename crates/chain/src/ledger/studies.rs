@@ -72,15 +72,15 @@ impl<S> ContractLedger<S> {
         let member = self.ask(
             rounds,
             &ITrainingRounds::memberCall {
-                study: study.0,
-                index,
+                studyId: study.0,
+                memberIndex: index,
             },
         )?;
         let reward = self.ask(
             rounds,
             &ITrainingRounds::rewardOfCall {
-                study: study.0,
-                member: index,
+                studyId: study.0,
+                memberIndex: index,
             },
         )?;
         Ok(MemberState {
@@ -132,7 +132,7 @@ impl<S> StudyReader for ContractLedger<S> {
     fn study(&self, study: StudyId) -> Result<StudyState, LedgerError> {
         let state = self.ask(
             self.deployment.training_rounds,
-            &ITrainingRounds::studyCall { id: study.0 },
+            &ITrainingRounds::studyCall { studyId: study.0 },
         )?;
         let members = (0..state.memberCount)
             .map(|index| self.member(study, index))
@@ -285,10 +285,10 @@ impl StudyLedger for ContractLedger {
 
     fn join(&self, study: StudyId, dataset: AssetId) -> Result<MemberIndex, LedgerError> {
         let rounds = self.deployment.training_rounds;
-        let terms = self.ask(rounds, &ITrainingRounds::studyCall { id: study.0 })?;
+        let terms = self.ask(rounds, &ITrainingRounds::studyCall { studyId: study.0 })?;
         self.approve(from_evm(terms.token), rounds, Amount(terms.bond))?;
         let call = ITrainingRounds::joinCall {
-            study: study.0,
+            studyId: study.0,
             dataset: dataset.0,
         };
         let event: ITrainingRounds::MemberJoined = self.send_for(rounds, &call)?;
@@ -296,12 +296,12 @@ impl StudyLedger for ContractLedger {
     }
 
     fn start(&self, study: StudyId) -> Result<(), LedgerError> {
-        self.send_to_rounds(&ITrainingRounds::startCall { study: study.0 })
+        self.send_to_rounds(&ITrainingRounds::startCall { studyId: study.0 })
     }
 
     fn open_round(&self, study: StudyId, base: ContentDigest) -> Result<Round, LedgerError> {
         let call = ITrainingRounds::openRoundCall {
-            study: study.0,
+            studyId: study.0,
             base: base.0.into(),
         };
         let event: ITrainingRounds::RoundOpened = self.send_for(self.deployment.training_rounds, &call)?;
@@ -316,9 +316,9 @@ impl StudyLedger for ContractLedger {
         update: ContentDigest,
     ) -> Result<(), LedgerError> {
         self.send_to_rounds(&ITrainingRounds::commitUpdateCall {
-            study: study.0,
+            studyId: study.0,
             round: round.0,
-            member: member.0,
+            memberIndex: member.0,
             update: update.0.into(),
         })
     }
@@ -332,7 +332,7 @@ impl StudyLedger for ContractLedger {
     ) -> Result<(), LedgerError> {
         let result = result.0.into();
         self.send_to_rounds(&ITrainingRounds::closeRoundCall {
-            study: study.0,
+            studyId: study.0,
             round: round.0,
             survivors,
             result,
@@ -340,7 +340,7 @@ impl StudyLedger for ContractLedger {
     }
 
     fn expire_round(&self, study: StudyId) -> Result<(), LedgerError> {
-        self.send_to_rounds(&ITrainingRounds::expireRoundCall { study: study.0 })
+        self.send_to_rounds(&ITrainingRounds::expireRoundCall { studyId: study.0 })
     }
 
     fn finish(
@@ -350,20 +350,20 @@ impl StudyLedger for ContractLedger {
         evidence: ContentDigest,
     ) -> Result<(), LedgerError> {
         self.send_to_rounds(&ITrainingRounds::finishCall {
-            study: study.0,
+            studyId: study.0,
             contributionsPpm: contributions.iter().map(|share| share.millionths()).collect(),
             evidence: evidence.0.into(),
         })
     }
 
     fn abandon(&self, study: StudyId) -> Result<(), LedgerError> {
-        self.send_to_rounds(&ITrainingRounds::abandonCall { study: study.0 })
+        self.send_to_rounds(&ITrainingRounds::abandonCall { studyId: study.0 })
     }
 
     fn claim(&self, study: StudyId, member: MemberIndex) -> Result<Amount, LedgerError> {
         let call = ITrainingRounds::claimCall {
-            study: study.0,
-            member: member.0,
+            studyId: study.0,
+            memberIndex: member.0,
         };
         let event: ITrainingRounds::Claimed = self.send_for(self.deployment.training_rounds, &call)?;
         let paid = Amount(event.reward).checked_add(Amount(event.bond));
@@ -371,7 +371,7 @@ impl StudyLedger for ContractLedger {
     }
 
     fn return_budget(&self, study: StudyId) -> Result<Amount, LedgerError> {
-        let call = ITrainingRounds::returnBudgetCall { study: study.0 };
+        let call = ITrainingRounds::returnBudgetCall { studyId: study.0 };
         let event: ITrainingRounds::BudgetReturned = self.send_for(self.deployment.training_rounds, &call)?;
         Ok(Amount(event.amount))
     }
@@ -383,7 +383,7 @@ impl ContractLedger {
     /// # Errors
     /// [`LedgerError`].
     pub fn cancel(&self, study: StudyId) -> Result<(), LedgerError> {
-        self.send_to_rounds(&ITrainingRounds::cancelCall { study: study.0 })
+        self.send_to_rounds(&ITrainingRounds::cancelCall { studyId: study.0 })
     }
 
     /// Registers a collection of members' datasets, for studies of more than eight members.
@@ -396,7 +396,7 @@ impl ContractLedger {
         publication: &CollectionPublication,
     ) -> Result<AssetId, LedgerError> {
         let call = ITrainingRounds::publishCollectionCall {
-            study: study.0,
+            studyId: study.0,
             group: publication.group,
             manifestDigest: publication.manifest.0.into(),
             uri: publication.uri.clone(),
@@ -416,7 +416,7 @@ impl ContractLedger {
         publication: &ModelPublication,
     ) -> Result<AssetId, LedgerError> {
         let call = ITrainingRounds::publishModelCall {
-            study: study.0,
+            studyId: study.0,
             contentDigest: publication.content.0.into(),
             manifestDigest: publication.manifest.0.into(),
             previous: publication.previous.map_or(0, |id| id.0),
