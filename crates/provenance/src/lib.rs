@@ -3,7 +3,12 @@
 #![forbid(unsafe_code)]
 
 pub mod blobs;
+mod canonical_form;
+pub mod content;
 pub mod ledger;
+pub mod lineage;
 pub mod log;
+pub mod manifest;
 pub mod purpose;
 pub mod signature;
+pub mod statement;
