@@ -1,0 +1,59 @@
+//! One module for each command.
+
+pub(crate) mod claim;
+pub(crate) mod completions;
+pub(crate) mod consent;
+pub(crate) mod dataset;
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod key;
+pub(crate) mod member;
+pub(crate) mod model;
+pub(crate) mod network;
+pub(crate) mod new;
+pub(crate) mod node;
+pub(crate) mod run;
+pub(crate) mod status;
+pub(crate) mod train;
+pub(crate) mod verify;
+
+use crate::{
+    arguments::{Command, Global},
+    error::CliError,
+    output::{Answer, Console},
+};
+
+/// What every command has: the global options and standard error.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// Options that mean the same everywhere.
+    pub(crate) global: Global,
+    /// Where progress and remarks go.
+    pub(crate) console: Console,
+}
+
+/// Runs a command; without one, shows where things stand.
+///
+/// # Errors
+/// Whatever the command cannot do.
+pub(crate) fn run(command: Option<&Command>, context: &Context) -> Result<Answer, CliError> {
+    match command {
+        None => status::overview(context),
+        Some(Command::New(arguments)) => new::run(arguments, context),
+        Some(Command::Train(arguments)) => train::run(arguments, context),
+        Some(Command::Run(command)) => run::run(command, context),
+        Some(Command::Model(command)) => model::run(command, context),
+        Some(Command::Dataset(command)) => dataset::run(command, context),
+        Some(Command::Consent(command)) => consent::run(command, context),
+        Some(Command::Member(command)) => member::run(command, context),
+        Some(Command::Claim(arguments)) => claim::run(arguments, context),
+        Some(Command::Verify(command)) => verify::run(command, context),
+        Some(Command::Status) => status::run(context),
+        Some(Command::Doctor) => doctor::run(context),
+        Some(Command::Explain(arguments)) => explain::run(arguments),
+        Some(Command::Node(command)) => node::run(command, context),
+        Some(Command::Network(command)) => network::run(command, context),
+        Some(Command::Key(command)) => key::run(command, context),
+        Some(Command::Completions(arguments)) => completions::run(arguments),
+    }
+}
