@@ -1,17 +1,43 @@
 //! What each member's updates were worth on the hold-out.
+//!
+//! Leave-one-out, round by round: a round is made again from the public updates with everyone and, for each survivor,
+//! without it; its value is how much lower the hold-out loss is with it. Values add up over the rounds. A member's
+//! contribution is the positive part of its total as a part of all positive totals, rounded down to a millionth and
+//! capped.
+//!
+//! What a cap cuts off stays with the sponsor. Sharing it among the others would pay a member for another one's
+//! excess and reward splitting into two identities.
+//!
+//! Stored form: `docs/spec/contribution-report.md`. Losses are exact to the bit on every machine, then rounded to
+//! 10^-9, so the report is the same wherever it is made.
 
-use counterweight_primitives::{ContentDigest, MemberIndex, Ppm, Round};
+use counterweight_primitives::{
+    CanonicalError, ContentDigest, MemberIndex, Ppm, Round, from_canonical_json, to_canonical_json,
+};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    parameters::Parameters, server_optimiser::ServerOptimiser, table::Dataset, update::CheckedUpdate,
+    aggregate::WeightedSum,
+    parameters::Parameters,
+    server_optimiser::{ServerError, ServerOptimiser},
+    study::MOST_MEMBERS,
+    table::Dataset,
+    training::{TrainingError, evaluate},
+    update::CheckedUpdate,
 };
+
+/// Names the form and version of the report.
+pub const SCHEMA: &str = "counterweight/contribution-report/v1";
+
+/// Largest report read: 64 members in 10,000 rounds.
+pub const MOST_BYTES: usize = 32 << 20;
 
 /// Collects the value of each member over the rounds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Valuation {
-    pub(crate) members: usize,
-    pub(crate) rounds: Vec<RoundValue>,
+    members: usize,
+    rounds: Vec<RoundValue>,
 }
 
 /// Values of one round in units of 10^-9 of hold-out loss.
@@ -60,12 +86,18 @@ pub struct ContributionReport {
 pub enum ContributionError {
     /// The replayed step failed.
     #[error(transparent)]
-    Server(#[from] crate::server_optimiser::ServerError),
+    Server(#[from] ServerError),
     /// The hold-out does not fit the model.
     #[error(transparent)]
-    Training(#[from] crate::training::TrainingError),
+    Training(#[from] TrainingError),
+    /// Two updates of one member in a round.
+    #[error("two updates of member {member}")]
+    Twice {
+        /// The member.
+        member: MemberIndex,
+    },
     /// An update of a member that the study does not have.
-    #[error("member {member} of {members}")]
+    #[error("member {member} is none of the study's {members}, counted from 0")]
     UnknownMember {
         /// The member.
         member: MemberIndex,
@@ -74,7 +106,7 @@ pub enum ContributionError {
     },
     /// The report has no canonical form.
     #[error(transparent)]
-    Canonical(#[from] counterweight_primitives::CanonicalError),
+    Canonical(#[from] CanonicalError),
 }
 
 impl Valuation {
@@ -99,25 +131,91 @@ impl Valuation {
         updates: &[CheckedUpdate],
         holdout: &Dataset,
     ) -> Result<&RoundValue, ContributionError> {
-        let _ = (round, base, optimiser, updates, holdout);
-        Err(ContributionError::UnknownMember {
-            member: MemberIndex(0),
-            members: self.members,
-        })
+        let mut seen = 0_u64;
+        for update in updates {
+            let member = update.get().member;
+            if usize::from(member.0) >= self.members || member.0 >= MOST_MEMBERS {
+                return Err(ContributionError::UnknownMember {
+                    member,
+                    members: self.members,
+                });
+            }
+            if seen & 1 << member.0 != 0 {
+                return Err(ContributionError::Twice { member });
+            }
+            seen |= 1 << member.0;
+        }
+        let all = WeightedSum::of(base.values().len(), updates).map_err(ServerError::from)?;
+        let loss_after = |sum: &WeightedSum| -> Result<i64, ContributionError> {
+            // Without the only survivor nothing would have moved.
+            let loss = if sum.examples() == 0 {
+                evaluate(base, holdout)?.loss
+            } else {
+                evaluate(&optimiser.clone().step(base, sum)?, holdout)?.loss
+            };
+            Ok(nano(loss))
+        };
+        let loss_nano = loss_after(&all)?;
+        let mut values: Vec<MemberValue> = updates
+            .par_iter()
+            .map(|update| {
+                Ok(MemberValue {
+                    member: update.get().member,
+                    value_nano: loss_after(&all.without(update))? - loss_nano,
+                })
+            })
+            .collect::<Result<_, ContributionError>>()?;
+        values.sort_unstable_by_key(|value| value.member);
+        self.rounds.push(RoundValue {
+            round,
+            loss_nano,
+            values,
+        });
+        Ok(self.rounds.last().expect("just pushed"))
     }
 
     /// The report over all rounds observed.
     #[must_use]
     pub fn report(&self, holdout: ContentDigest, member_cap: Ppm) -> ContributionReport {
+        let mut totals = vec![0_i64; self.members];
+        for value in self.rounds.iter().flat_map(|round| &round.values) {
+            let total = &mut totals[usize::from(value.member.0)];
+            *total = total.saturating_add(value.value_nano);
+        }
         ContributionReport {
-            schema: "counterweight/contribution-report/v1".to_owned(),
+            schema: SCHEMA.to_owned(),
             holdout,
             member_cap,
             rounds: self.rounds.clone(),
-            totals_nano: vec![0; self.members],
-            contributions: vec![Ppm::ZERO; self.members],
+            contributions: contributions(&totals, member_cap),
+            totals_nano: totals,
         }
     }
+}
+
+/// The positive part of each total as a part of all of them, rounded down, at most the cap each.
+fn contributions(totals_nano: &[i64], cap: Ppm) -> Vec<Ppm> {
+    let positive = |total: &i64| u128::try_from(*total).unwrap_or(0);
+    let whole: u128 = totals_nano.iter().map(positive).sum();
+    totals_nano
+        .iter()
+        .map(|total| {
+            let share = (positive(total) * u128::from(Ppm::WHOLE.millionths()))
+                .checked_div(whole)
+                .unwrap_or(0);
+            let share = u32::try_from(share).ok().and_then(|share| Ppm::new(share).ok());
+            share.expect("a part is at most the whole").min(cap)
+        })
+        .collect()
+}
+
+/// In units of 10^-9, half to even. A loss above 2^35 units, some 34 nats, counts as that: a hundred thousand rounds of
+/// it still add up to an integer that a canonical document can hold.
+fn nano(loss: f64) -> i64 {
+    const MOST: f64 = (1_u64 << 35) as f64;
+    let scaled = (loss * 1e9).round_ties_even();
+    // A loss is never below zero; one of infinity or NaN counts as the largest.
+    if scaled < MOST { scaled as i64 } else { MOST as i64 }
 }
 
 impl ContributionReport {
@@ -126,6 +224,138 @@ impl ContributionReport {
     /// # Errors
     /// [`ContributionError::Canonical`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, ContributionError> {
-        Ok(counterweight_primitives::to_canonical_json(self)?)
+        Ok(to_canonical_json(self)?)
+    }
+
+    /// Reads the canonical bytes and no other form. Whether it is right, only recomputing shows.
+    ///
+    /// # Errors
+    /// [`ContributionError::Canonical`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ContributionError> {
+        Ok(from_canonical_json(bytes, MOST_BYTES)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use counterweight_primitives::StudyId;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        architecture::Architecture,
+        server_optimiser::Aggregation,
+        update::{Update, UpdateRules},
+    };
+
+    proptest! {
+        #[test]
+        fn contributions_are_at_most_the_whole_and_the_cap(
+            totals in proptest::collection::vec(-(1_i64 << 53)..1 << 53, 0..64),
+            cap in 0_u32..=1_000_000,
+        ) {
+            let cap = Ppm::new(cap).unwrap();
+            let got = contributions(&totals, cap);
+            prop_assert!(got.iter().map(|share| share.millionths()).sum::<u32>() <= 1_000_000);
+            for (share, total) in got.iter().zip(&totals) {
+                prop_assert!(*share <= cap);
+                prop_assert!(*total > 0 || *share == Ppm::ZERO);
+            }
+        }
+    }
+
+    fn model(values: [f32; 2]) -> Parameters {
+        Parameters::new(Architecture::logistic(1), values.to_vec()).unwrap()
+    }
+
+    fn update(member: u8, to: [f32; 2]) -> CheckedUpdate {
+        let base = model([0.0; 2]);
+        let rules = UpdateRules {
+            study: StudyId(1),
+            round: Round(1),
+            base: base.digest(),
+            coordinates: 2,
+            clip: 10.0,
+            most_examples: 100,
+        };
+        Update::of_training(&rules, MemberIndex(member), &base, &model(to), 10).unwrap()
+    }
+
+    fn holdout() -> Dataset {
+        Dataset::new(1, vec![1.0, 2.0, -1.0, -2.0], vec![1, 1, 0, 0]).unwrap()
+    }
+
+    fn observe(updates: &[CheckedUpdate]) -> Result<ContributionReport, ContributionError> {
+        let mut valuation = Valuation::new(3);
+        let optimiser = ServerOptimiser::new(Aggregation::default(), 2);
+        valuation.observe(Round(1), &model([0.0; 2]), &optimiser, updates, &holdout())?;
+        Ok(valuation.report(ContentDigest::of(b"holdout"), Ppm::new(600_000).unwrap()))
+    }
+
+    #[test]
+    fn who_helps_is_paid_and_who_harms_is_not() {
+        let report = observe(&[
+            update(0, [0.0, 1.0]),
+            update(2, [0.0, -1.0]),
+            update(1, [0.0, 1.0]),
+        ])
+        .unwrap();
+        let members: Vec<u8> = report.rounds[0]
+            .values
+            .iter()
+            .map(|value| value.member.0)
+            .collect();
+        assert_eq!(members, [0, 1, 2]);
+        assert_eq!(report.totals_nano[0], report.totals_nano[1]);
+        assert!(report.totals_nano[0] > 0 && report.totals_nano[2] < 0);
+        let shares: Vec<u32> = report
+            .contributions
+            .iter()
+            .map(|share| share.millionths())
+            .collect();
+        assert_eq!(shares, [500_000, 500_000, 0]);
+    }
+
+    #[test]
+    fn what_the_cap_cuts_off_is_nobodys() {
+        let report = observe(&[update(0, [0.0, 1.0]), update(1, [0.0, 0.0])]).unwrap();
+        let shares: Vec<u32> = report
+            .contributions
+            .iter()
+            .map(|share| share.millionths())
+            .collect();
+        assert_eq!(shares, [600_000, 0, 0]);
+    }
+
+    #[test]
+    fn the_only_survivor_is_worth_what_the_round_won() {
+        let report = observe(&[update(0, [0.0, 1.0])]).unwrap();
+        let before = nano(evaluate(&model([0.0; 2]), &holdout()).unwrap().loss);
+        assert_eq!(report.totals_nano[0], before - report.rounds[0].loss_nano);
+    }
+
+    #[test]
+    fn the_report_reads_back_and_is_pinned() {
+        let report = observe(&[update(0, [0.0, 1.0]), update(1, [0.5, 0.25])]).unwrap();
+        let bytes = report.to_bytes().unwrap();
+        assert_eq!(ContributionReport::from_bytes(&bytes).unwrap(), report);
+        assert_eq!(ContentDigest::of(&bytes).to_string(), "blake3:1fcff5ff799305cf76b5e268f9dc8212d2efd0060f4d05206cdf7c722fadb17b");
+    }
+
+    #[test]
+    fn refuses_members_that_are_unknown_or_twice() {
+        assert!(matches!(
+            observe(&[update(3, [0.0, 1.0])]),
+            Err(ContributionError::UnknownMember {
+                member: MemberIndex(3),
+                members: 3
+            })
+        ));
+        assert!(matches!(
+            observe(&[update(1, [0.0, 1.0]), update(1, [0.0, 1.0])]),
+            Err(ContributionError::Twice {
+                member: MemberIndex(1)
+            })
+        ));
     }
 }

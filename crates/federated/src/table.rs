@@ -11,6 +11,39 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// Rows of `inputs` values each, with their classes.
+    ///
+    /// # Errors
+    /// [`TableError::Shape`], [`TableError::NotFinite`].
+    pub fn new(inputs: usize, features: Vec<f32>, labels: Vec<u32>) -> Result<Self, TableError> {
+        if features.len() != inputs * labels.len() || u32::try_from(labels.len()).is_err() {
+            return Err(TableError::Shape {
+                inputs,
+                values: features.len(),
+                rows: labels.len(),
+            });
+        }
+        if let Some(at) = features.iter().position(|value| !value.is_finite()) {
+            return Err(TableError::NotFinite {
+                row: at / inputs,
+                input: at % inputs,
+            });
+        }
+        Ok(Self {
+            inputs,
+            features,
+            labels,
+        })
+    }
+
+    /// Values and class of a row, counted from 0.
+    pub(crate) fn row(&self, index: usize) -> (&[f32], u32) {
+        (
+            &self.features[index * self.inputs..][..self.inputs],
+            self.labels[index],
+        )
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -84,6 +117,24 @@ pub struct Scaling {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
+    /// Values that do not fill whole rows.
+    #[error("{values} values are not {rows} rows of {inputs}")]
+    Shape {
+        /// Values of a row.
+        inputs: usize,
+        /// Values given.
+        values: usize,
+        /// Rows given.
+        rows: usize,
+    },
+    /// A number that is NaN or infinite once encoded.
+    #[error("value {input} of row {row} is not a finite number")]
+    NotFinite {
+        /// Counted from 0.
+        row: usize,
+        /// Counted from 0.
+        input: usize,
+    },
     /// No rows at all.
     #[error("{file} has no rows")]
     Empty {
