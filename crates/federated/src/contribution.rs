@@ -339,7 +339,10 @@ mod tests {
         let report = observe(&[update(0, [0.0, 1.0]), update(1, [0.5, 0.25])]).unwrap();
         let bytes = report.to_bytes().unwrap();
         assert_eq!(ContributionReport::from_bytes(&bytes).unwrap(), report);
-        assert_eq!(ContentDigest::of(&bytes).to_string(), "blake3:1fcff5ff799305cf76b5e268f9dc8212d2efd0060f4d05206cdf7c722fadb17b");
+        assert_eq!(
+            ContentDigest::of(&bytes).to_string(),
+            "blake3:1fcff5ff799305cf76b5e268f9dc8212d2efd0060f4d05206cdf7c722fadb17b"
+        );
     }
 
     #[test]

@@ -461,7 +461,9 @@ impl From<UpdateError> for Refusal {
                 norm: norm.to_string(),
                 clip: clip.to_string(),
             },
-            error @ (UpdateError::Malformed { .. } | UpdateError::NotFinite { .. }) => Self::Unreadable {
+            error @ (UpdateError::Malformed { .. }
+            | UpdateError::NotFinite { .. }
+            | UpdateError::ClipRange { .. }) => Self::Unreadable {
                 reason: error.to_string(),
             },
         }
