@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
-import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 
 import {AssetRegistry} from "../../src/AssetRegistry.sol";
 import {ConsentRegistry} from "../../src/ConsentRegistry.sol";
@@ -39,31 +38,40 @@ abstract contract System is Test {
         vm.warp(START);
         address[] memory council = new address[](1);
         council[0] = address(this);
-        timelock = new TimelockController(TIMELOCK_DELAY, council, council, address(0));
+        timelock = TimelockController(
+            payable(_deploy("TimelockController", abi.encode(TIMELOCK_DELAY, council, council, address(0))))
+        );
         assets = AssetRegistry(
-            address(
-                new ERC1967Proxy(
-                    address(new AssetRegistry()), abi.encodeCall(AssetRegistry.initialize, (address(this)))
-                )
-            )
+            _proxy(_deploy("AssetRegistry", ""), abi.encodeCall(AssetRegistry.initialize, (address(this))))
         );
         consents = ConsentRegistry(
-            address(
-                new ERC1967Proxy(
-                    address(new ConsentRegistry(assets)),
-                    abi.encodeCall(ConsentRegistry.initialize, (address(timelock)))
-                )
+            _proxy(
+                _deploy("ConsentRegistry", abi.encode(assets)),
+                abi.encodeCall(ConsentRegistry.initialize, (address(timelock)))
             )
         );
-        rounds = new TrainingRounds(assets, consents);
+        rounds = TrainingRounds(_deploy("TrainingRounds", abi.encode(assets, consents)));
         assets.setRegistrar(address(rounds), true);
         assets.transferOwnership(address(timelock));
-        vault = new RoyaltyVault(assets);
-        anchors = new LogAnchor();
-        token = new DevelopmentToken();
+        vault = RoyaltyVault(_deploy("RoyaltyVault", abi.encode(assets)));
+        anchors = LogAnchor(_deploy("LogAnchor", ""));
+        token = DevelopmentToken(_deploy("DevelopmentToken", ""));
         vm.label(sponsor, "sponsor");
         vm.label(coordinator, "coordinator");
         vm.label(stranger, "stranger");
+    }
+
+    /// @dev Deploys a committed artifact, so that what is tested is what is deployed.
+    function _deploy(string memory name, bytes memory arguments) internal returns (address deployed) {
+        bytes memory code = abi.encodePacked(vm.getCode(string.concat("artifacts/", name, ".json")), arguments);
+        assembly ("memory-safe") {
+            deployed := create(0, add(code, 0x20), mload(code))
+        }
+        require(deployed != address(0), name);
+    }
+
+    function _proxy(address implementation, bytes memory call) internal returns (address) {
+        return _deploy("ERC1967Proxy", abi.encode(implementation, call));
     }
 
     // People
