@@ -19,7 +19,10 @@ export const deployables = [
   ['src/TrainingRounds.sol', 'TrainingRounds'],
 ];
 
-/** Settings, the same as in foundry.toml, so that what is tested is what is deployed. */
+/**
+ * Settings of what is deployed. Without metadata the bytes are the same from every machine. Compiling through the
+ * intermediate representation (viaIR) would save one to four gas in a hundred, and take three times as long.
+ */
 export const settings = {
   evmVersion: 'cancun',
   metadata: { appendCBOR: false, bytecodeHash: 'none' },
