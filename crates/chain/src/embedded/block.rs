@@ -50,6 +50,15 @@ pub struct SkippedTransaction {
     pub reason: String,
 }
 
+/// A block built from a [`BlockInput`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedBlock {
+    /// The block.
+    pub block: Arc<StoredBlock>,
+    /// Transactions of the input that are not in it.
+    pub skipped: Vec<SkippedTransaction>,
+}
+
 /// What a transaction did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionReceipt {

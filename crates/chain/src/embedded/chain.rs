@@ -4,24 +4,35 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alloy_consensus::{Header, Sealed, TxEnvelope};
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use tokio::sync::broadcast;
 
+use super::clock::machine_seconds;
+use super::rules;
+use super::sequencer::Sequencer;
+use super::simulate::{Simulator, code_of};
+use super::state::StateReader;
+use super::store::{StateView, Store};
 use super::{
-    BlockInput, BlockTag, CallRequest, CallResult, Config, EmbeddedError, GasEstimate, Genesis, LogFilter,
-    LogRecord, SkippedTransaction, StoredBlock, SubmitError, TransactionPlace,
+    AppliedBlock, BlockInput, BlockTag, CallRequest, CallResult, Config, EmbeddedError, GasEstimate, Genesis,
+    LogFilter, LogRecord, StoredBlock, SubmitError, TransactionPlace,
 };
 
 /// A chain in this process. Clones share it; it may be used from any thread, and every method blocks.
 #[derive(Clone)]
 pub struct EmbeddedChain {
-    genesis: Arc<Genesis>,
+    pub(super) sequencer: Arc<Sequencer>,
 }
 
-fn unfinished<T>() -> Result<T, EmbeddedError> {
-    Err(EmbeddedError::InvalidCall {
-        reason: "not available yet".to_owned(),
-    })
+impl std::fmt::Debug for EmbeddedChain {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let head = self.sequencer.head();
+        formatter
+            .debug_struct("EmbeddedChain")
+            .field("chain_id", &self.chain_id())
+            .field("head", &head.number())
+            .finish_non_exhaustive()
+    }
 }
 
 impl EmbeddedChain {
@@ -30,34 +41,40 @@ impl EmbeddedChain {
     /// # Errors
     /// [`EmbeddedError::Locked`] where another process has it open, [`EmbeddedError::GenesisMismatch`] where it is
     /// another chain, [`EmbeddedError::FormatMismatch`], [`EmbeddedError::Storage`], [`EmbeddedError::Damaged`].
-    pub fn open(_directory: &Path, _genesis: Genesis, _config: Config) -> Result<Self, EmbeddedError> {
-        unfinished()
+    pub fn open(directory: &Path, genesis: Genesis, config: Config) -> Result<Self, EmbeddedError> {
+        let store = Store::open(directory, config.cache_bytes, config.history_blocks)?;
+        Ok(Self {
+            sequencer: Sequencer::start(store, directory, genesis, config)?,
+        })
     }
 
     /// Begins a chain that is gone when the last clone is.
     ///
     /// # Errors
-    /// [`EmbeddedError::Storage`].
-    pub fn in_memory(_genesis: Genesis, _config: Config) -> Result<Self, EmbeddedError> {
-        unfinished()
+    /// [`EmbeddedError::Storage`], [`EmbeddedError::InvalidBlock`] for a genesis that breaks a rule.
+    pub fn in_memory(genesis: Genesis, config: Config) -> Result<Self, EmbeddedError> {
+        let store = Store::in_memory(config.cache_bytes, config.history_blocks)?;
+        Ok(Self {
+            sequencer: Sequencer::start(store, Path::new("memory"), genesis, config)?,
+        })
     }
 
     /// The chain's id.
     #[must_use]
     pub fn chain_id(&self) -> u64 {
-        self.genesis.chain_id
+        self.sequencer.genesis.chain_id
     }
 
     /// What the first block follows from.
     #[must_use]
     pub fn genesis(&self) -> &Genesis {
-        &self.genesis
+        &self.sequencer.genesis
     }
 
     /// How it is run.
     #[must_use]
     pub fn config(&self) -> &Config {
-        unreachable!()
+        &self.sequencer.config
     }
 
     /// Takes a signed transaction (EIP-2718). With instant mining it is included when this returns, unless it
@@ -65,15 +82,18 @@ impl EmbeddedChain {
     ///
     /// # Errors
     /// [`SubmitError`], in geth's words.
-    pub fn submit(&self, _raw: Bytes) -> Result<B256, SubmitError> {
-        Ok(unfinished()?)
+    pub fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
+        let unanswered = || SubmitError::Refused {
+            reason: "no answer for the transaction".to_owned(),
+        };
+        self.sequencer.submit(vec![raw]).pop().ok_or_else(unanswered)?
     }
 
     /// Takes many signed transactions in order, recovering their senders in parallel with the execution of earlier
     /// ones. With instant mining they go into as few blocks as their gas allows.
     #[must_use]
     pub fn submit_batch(&self, raw: Vec<Bytes>) -> Vec<Result<B256, SubmitError>> {
-        raw.into_iter().map(|one| self.submit(one)).collect()
+        self.sequencer.submit(raw)
     }
 
     /// Makes a block now, with what the pool holds, be it nothing.
@@ -81,7 +101,7 @@ impl EmbeddedChain {
     /// # Errors
     /// [`EmbeddedError::Storage`].
     pub fn mine(&self) -> Result<Arc<StoredBlock>, EmbeddedError> {
-        unfinished()
+        self.sequencer.mine()
     }
 
     /// Builds the next block from input somebody else ordered. The pool forgets what was included.
@@ -89,147 +109,242 @@ impl EmbeddedChain {
     /// # Errors
     /// [`EmbeddedError::InvalidBlock`] where the input breaks a rule of blocks; transactions that cannot be
     /// included are skipped and reported instead.
-    pub fn apply(
-        &self,
-        _input: &BlockInput,
-    ) -> Result<(Arc<StoredBlock>, Vec<SkippedTransaction>), EmbeddedError> {
-        unfinished()
+    pub fn apply(&self, input: &BlockInput) -> Result<AppliedBlock, EmbeddedError> {
+        self.sequencer.apply(input)
     }
 
     /// The newest block.
     #[must_use]
     pub fn head(&self) -> Arc<StoredBlock> {
-        unreachable!()
+        self.sequencer.head()
     }
 
     /// Height of a block, [`BlockTag::Pending`] counting as the newest. `None` where there is no such block.
     ///
     /// # Errors
     /// [`EmbeddedError::Storage`].
-    pub fn block_number(&self, _tag: BlockTag) -> Result<Option<u64>, EmbeddedError> {
-        unfinished()
+    pub fn block_number(&self, tag: BlockTag) -> Result<Option<u64>, EmbeddedError> {
+        let newest = self.sequencer.head().number();
+        match tag {
+            BlockTag::Latest | BlockTag::Pending => Ok(Some(newest)),
+            BlockTag::Earliest => Ok(Some(0)),
+            BlockTag::Number(number) => Ok((number <= newest).then_some(number)),
+            BlockTag::Hash(hash) => self.sequencer.store.view()?.height(&hash),
+        }
     }
 
     /// A block, [`BlockTag::Pending`] counting as the newest.
     ///
     /// # Errors
     /// [`EmbeddedError::Storage`].
-    pub fn block(&self, _tag: BlockTag) -> Result<Option<Arc<StoredBlock>>, EmbeddedError> {
-        unfinished()
+    pub fn block(&self, tag: BlockTag) -> Result<Option<Arc<StoredBlock>>, EmbeddedError> {
+        match self.block_number(tag)? {
+            Some(number) => self.sequencer.block(number),
+            None => Ok(None),
+        }
     }
 
     /// The header of a block without the rest, [`BlockTag::Pending`] counting as the newest.
     ///
     /// # Errors
     /// [`EmbeddedError::Storage`].
-    pub fn header(&self, _tag: BlockTag) -> Result<Option<Sealed<Header>>, EmbeddedError> {
-        unfinished()
+    pub fn header(&self, tag: BlockTag) -> Result<Option<Sealed<Header>>, EmbeddedError> {
+        match self.block_number(tag)? {
+            Some(number) => self.sequencer.store.header(number),
+            None => Ok(None),
+        }
     }
 
     /// Base fee of the next block.
     #[must_use]
     pub fn next_base_fee(&self) -> u64 {
-        0
+        rules::next_base_fee(&self.sequencer.head().header)
     }
 
     /// Where an included transaction is.
     ///
     /// # Errors
     /// [`EmbeddedError::Storage`].
-    pub fn transaction(&self, _hash: B256) -> Result<Option<TransactionPlace>, EmbeddedError> {
-        unfinished()
+    pub fn transaction(&self, hash: B256) -> Result<Option<TransactionPlace>, EmbeddedError> {
+        let Some((number, index)) = self.sequencer.store.view()?.place(&hash)? else {
+            return Ok(None);
+        };
+        let block = self
+            .sequencer
+            .block(number)?
+            .ok_or_else(|| EmbeddedError::Damaged {
+                what: format!("block {number} is missing"),
+            })?;
+        Ok(Some(TransactionPlace {
+            block,
+            index: index as usize,
+        }))
     }
 
     /// A transaction in the pool and its sender.
     #[must_use]
-    pub fn pooled(&self, _hash: B256) -> Option<(TxEnvelope, Address)> {
-        None
+    pub fn pooled(&self, hash: B256) -> Option<(TxEnvelope, Address)> {
+        let pool = self.sequencer.pool.lock();
+        pool.get(&hash)
+            .map(|transaction| (transaction.envelope().clone(), transaction.sender()))
     }
 
     /// How many transactions of the pool could be included now, and how many wait for an earlier nonce.
     #[must_use]
     pub fn pool_size(&self) -> (usize, usize) {
-        (0, 0)
+        self.sequencer.pool.lock().size()
+    }
+
+    fn state(&self, at: BlockTag) -> Result<StateView, EmbeddedError> {
+        let number = self
+            .block_number(at)?
+            .ok_or_else(|| EmbeddedError::UnknownBlock {
+                block: format!("{at:?}"),
+            })?;
+        self.sequencer.store.view()?.state(number)
     }
 
     /// Wei an account holds.
     ///
     /// # Errors
     /// [`EmbeddedError::UnknownBlock`], [`EmbeddedError::StateMissing`].
-    pub fn balance(&self, _address: Address, _at: BlockTag) -> Result<U256, EmbeddedError> {
-        unfinished()
+    pub fn balance(&self, address: Address, at: BlockTag) -> Result<U256, EmbeddedError> {
+        Ok(self
+            .state(at)?
+            .account(&keccak256(address))?
+            .unwrap_or_default()
+            .balance)
     }
 
     /// Transactions an account has sent; with [`BlockTag::Pending`] including those in the pool that follow on.
     ///
     /// # Errors
     /// [`EmbeddedError::UnknownBlock`], [`EmbeddedError::StateMissing`].
-    pub fn nonce(&self, _address: Address, _at: BlockTag) -> Result<u64, EmbeddedError> {
-        unfinished()
+    pub fn nonce(&self, address: Address, at: BlockTag) -> Result<u64, EmbeddedError> {
+        if at == BlockTag::Pending
+            && let Some(nonce) = self.sequencer.pool.lock().next_nonce(&address)
+        {
+            return Ok(nonce);
+        }
+        Ok(self
+            .state(at)?
+            .account(&keccak256(address))?
+            .unwrap_or_default()
+            .nonce)
     }
 
     /// Code of an account, empty for none.
     ///
     /// # Errors
     /// [`EmbeddedError::UnknownBlock`], [`EmbeddedError::StateMissing`].
-    pub fn code(&self, _address: Address, _at: BlockTag) -> Result<Bytes, EmbeddedError> {
-        unfinished()
+    pub fn code(&self, address: Address, at: BlockTag) -> Result<Bytes, EmbeddedError> {
+        code_of(&self.state(at)?, address)
     }
 
     /// A storage slot, zero where never written.
     ///
     /// # Errors
     /// [`EmbeddedError::UnknownBlock`], [`EmbeddedError::StateMissing`].
-    pub fn storage(&self, _address: Address, _slot: U256, _at: BlockTag) -> Result<B256, EmbeddedError> {
-        unfinished()
+    pub fn storage(&self, address: Address, slot: U256, at: BlockTag) -> Result<B256, EmbeddedError> {
+        let state = self.state(at)?;
+        let value = state.slot(&keccak256(address), &keccak256(slot.to_be_bytes::<32>()))?;
+        Ok(value.into())
     }
 
-    /// Runs a call on the state after a block, in that block's environment, and forgets what it changed.
+    /// Runs a call on the state after a block and forgets what it changed. It sees that block's number, time and
+    /// base fee; with [`BlockTag::Pending`] those of a block made now, on the newest state.
     ///
     /// # Errors
     /// [`EmbeddedError::InvalidCall`] where it cannot even begin; how it ends otherwise is in the result.
-    pub fn simulate(&self, _request: &CallRequest, _at: BlockTag) -> Result<CallResult, EmbeddedError> {
-        unfinished()
+    pub fn simulate(&self, request: &CallRequest, at: BlockTag) -> Result<CallResult, EmbeddedError> {
+        let limit = self.config().call_gas_limit;
+        self.simulator(request, at)?
+            .call(request, request.gas.unwrap_or(limit).min(limit))
     }
 
-    /// Gas limit a transaction needs.
+    /// Gas limit a transaction needs. [`BlockTag::Pending`] is what a transaction sent now would meet.
     ///
     /// # Errors
     /// As [`EmbeddedChain::simulate`].
-    pub fn estimate_gas(&self, _request: &CallRequest, _at: BlockTag) -> Result<GasEstimate, EmbeddedError> {
-        unfinished()
+    pub fn estimate_gas(&self, request: &CallRequest, at: BlockTag) -> Result<GasEstimate, EmbeddedError> {
+        let limit = self.genesis().gas_limit.min(rules::TRANSACTION_GAS_CAP);
+        self.simulator(request, at)?
+            .estimate(request, request.gas.unwrap_or(limit).min(limit))
+    }
+
+    fn simulator(&self, request: &CallRequest, at: BlockTag) -> Result<Simulator<StateView>, EmbeddedError> {
+        let state = self.state(at)?;
+        let unknown = || EmbeddedError::UnknownBlock {
+            block: format!("{at:?}"),
+        };
+        let environment = if at == BlockTag::Pending {
+            let parent = self.sequencer.head();
+            let input = self.sequencer.next_input(&parent);
+            rules::environment(&rules::begin_header(&parent.header, parent.hash(), &input)?)
+        } else {
+            let header = self.header(at)?.ok_or_else(unknown)?;
+            rules::environment(&header)
+        };
+        Simulator::new(state, environment, self.chain_id(), request)
     }
 
     /// Logs in the order they were made.
     ///
     /// # Errors
     /// [`EmbeddedError::TooMany`] where more blocks or logs are asked for than configured.
-    pub fn logs(&self, _filter: &LogFilter) -> Result<Vec<LogRecord>, EmbeddedError> {
-        unfinished()
+    pub fn logs(&self, filter: &LogFilter) -> Result<Vec<LogRecord>, EmbeddedError> {
+        super::logs::find(&self.sequencer, filter)
     }
 
-    /// Every block made from now on. A receiver that falls behind by more than 1,024 blocks is told how many it missed.
+    /// Every block made from now on. A receiver that falls behind by more than 1,024 blocks is told how many it
+    /// missed.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<StoredBlock>> {
-        broadcast::channel(1).1
+        self.sequencer.blocks.subscribe()
     }
 
     /// Hashes of transactions as the pool takes them.
     #[must_use]
     pub fn subscribe_pending(&self) -> broadcast::Receiver<B256> {
-        broadcast::channel(1).1
+        self.sequencer.pending.subscribe()
     }
 
     /// Moves the clock of coming blocks ahead, and says by how many seconds it now runs ahead of this machine's.
-    pub fn increase_time(&self, _seconds: u64) -> u64 {
-        0
+    pub fn increase_time(&self, seconds: u64) -> u64 {
+        self.sequencer.clock.lock().increase(seconds)
     }
 
     /// Sets the next block's timestamp, later ones following on from it.
     ///
     /// # Errors
     /// [`EmbeddedError::TimestampTooLow`].
-    pub fn set_next_timestamp(&self, _timestamp: u64) -> Result<(), EmbeddedError> {
-        unfinished()
+    pub fn set_next_timestamp(&self, timestamp: u64) -> Result<(), EmbeddedError> {
+        let previous = self.sequencer.head().header.timestamp;
+        if timestamp < previous {
+            return Err(EmbeddedError::TimestampTooLow {
+                asked: timestamp,
+                previous,
+            });
+        }
+        self.sequencer.clock.lock().set_next(timestamp);
+        Ok(())
+    }
+
+    /// Checks everything kept against itself: hashes and roots of every block, and the newest state root recomputed
+    /// from all accounts and slots. Reads the whole chain.
+    ///
+    /// # Errors
+    /// [`EmbeddedError::Damaged`] says what is wrong.
+    pub fn check(&self) -> Result<(), EmbeddedError> {
+        self.sequencer.store.check()
+    }
+
+    /// Timestamp a block made now would have.
+    #[must_use]
+    pub fn next_timestamp(&self) -> u64 {
+        self.sequencer
+            .clock
+            .lock()
+            .peek(self.sequencer.head().header.timestamp, machine_seconds())
     }
 }

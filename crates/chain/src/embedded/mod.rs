@@ -8,13 +8,25 @@
 mod block;
 mod call;
 mod chain;
+mod clock;
 mod config;
 mod error;
+mod executor;
 mod genesis;
+mod logs;
+mod network;
+mod pool;
+mod rules;
+mod sequencer;
+mod simulate;
+mod state;
+mod store;
+mod transaction;
+mod trie;
 
 pub use block::{
-    BlockInput, BlockTag, LogFilter, LogRecord, SkippedTransaction, StoredBlock, TransactionPlace,
-    TransactionReceipt,
+    AppliedBlock, BlockInput, BlockTag, LogFilter, LogRecord, SkippedTransaction, StoredBlock,
+    TransactionPlace, TransactionReceipt,
 };
 pub use call::{AccountOverride, CallOutcome, CallRequest, CallResult, GasEstimate};
 pub use chain::EmbeddedChain;
@@ -24,3 +36,6 @@ pub use genesis::{
     DEVELOPMENT_ACCOUNTS, DEVELOPMENT_CHAIN_ID, DEVELOPMENT_MNEMONIC, DevelopmentAccount, Genesis,
     GenesisAccount,
 };
+
+#[cfg(test)]
+mod tests;
