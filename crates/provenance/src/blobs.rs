@@ -14,6 +14,8 @@ use std::{
 
 use counterweight_primitives::ContentDigest;
 
+use crate::durable::sync_folder;
+
 /// Why a blob could not be kept or given back.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -276,8 +278,8 @@ impl BlobStore {
         fs::create_dir_all(shelf).map_err(|e| failed(shelf, e))?;
         fs::rename(&incoming.path, &path).map_err(|e| failed(&path, e))?;
         incoming.admitted = true;
-        sync_folder(shelf)?;
-        sync_folder(&self.folder)
+        sync_folder(shelf).map_err(|e| failed(shelf, e))?;
+        sync_folder(&self.folder).map_err(|e| failed(&self.folder, e))
     }
 }
 
@@ -315,12 +317,6 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, BlobError> {
         .collect()
 }
 
-fn sync_folder(folder: &Path) -> Result<(), BlobError> {
-    File::open(folder)
-        .and_then(|f| f.sync_all())
-        .map_err(|e| failed(folder, e))
-}
-
 fn failed(path: &Path, source: io::Error) -> BlobError {
     BlobError::Io {
         path: path.to_owned(),
@@ -333,5 +329,115 @@ fn missing_or(digest: &ContentDigest, path: &Path, error: io::Error) -> BlobErro
         BlobError::Missing { digest: *digest }
     } else {
         failed(path, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, BlobStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(folder.path().join("blobs")).unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    fn bytes_and_files_come_back_under_the_same_digest() {
+        let (folder, store) = store();
+        let file = folder.path().join("file");
+        fs::write(&file, "hello").unwrap();
+        let digest = store.put(b"hello").unwrap();
+        assert_eq!(store.put_file(&file).unwrap(), (digest, 5));
+        assert_eq!(store.get(&digest, 5).unwrap(), b"hello");
+        assert_eq!(
+            (store.size(&digest).unwrap(), store.has(&digest).unwrap()),
+            (5, true)
+        );
+        assert_eq!(store.list().unwrap(), [digest]);
+        assert_eq!(
+            fs::read_dir(folder.path().join("blobs/incoming"))
+                .unwrap()
+                .count(),
+            0
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_or_too_large_is_said_so() {
+        let (_folder, store) = store();
+        let digest = ContentDigest::of(b"hello");
+        assert!(matches!(store.get(&digest, 9), Err(BlobError::Missing { .. })));
+        assert!(matches!(store.check(&digest), Err(BlobError::Missing { .. })));
+        assert!(matches!(store.size(&digest), Err(BlobError::Missing { .. })));
+        assert!(!store.has(&digest).unwrap());
+        assert!(!store.remove(&digest).unwrap());
+        store.put(b"hello").unwrap();
+        assert!(matches!(
+            store.get(&digest, 4),
+            Err(BlobError::TooLarge { got: 5, limit: 4, .. })
+        ));
+        assert!(store.remove(&digest).unwrap());
+        assert_eq!(store.list().unwrap(), []);
+    }
+
+    #[test]
+    fn a_changed_blob_is_found_named_and_mended() {
+        let (_folder, store) = store();
+        let digest = store.put(b"hello").unwrap();
+        for damage in [&b"hellp"[..], b"hell", b"hello!", b""] {
+            fs::write(store.path(&digest), damage).unwrap();
+            let error = store.get(&digest, 100).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("{digest} was changed on disk")),
+                "{error}"
+            );
+            assert!(matches!(store.check(&digest), Err(BlobError::Corrupted { .. })));
+            assert_eq!(store.put(b"hello").unwrap(), digest);
+            assert_eq!(store.get(&digest, 100).unwrap(), b"hello");
+        }
+    }
+
+    #[test]
+    fn strange_files_in_the_folder_are_passed_over() {
+        let (folder, store) = store();
+        let digest = store.put(b"hello").unwrap();
+        fs::write(folder.path().join("blobs/README"), "").unwrap();
+        fs::write(folder.path().join("blobs/ab"), "").unwrap();
+        fs::create_dir(folder.path().join("blobs/cd")).unwrap();
+        fs::write(folder.path().join("blobs/cd/short"), "").unwrap();
+        assert_eq!(store.list().unwrap(), [digest]);
+    }
+
+    #[test]
+    fn threads_that_put_the_same_blobs_do_not_disturb_each_other() {
+        let (_folder, store) = store();
+        let blob = |i: u8| vec![i; 1000 + usize::from(i)];
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for i in 0..20 {
+                        let digest = store.put(&blob(i)).unwrap();
+                        assert_eq!(store.get(&digest, 2000).unwrap(), blob(i));
+                    }
+                });
+            }
+        });
+        assert_eq!(store.list().unwrap().len(), 20);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn every_blob_reads_back(bytes in proptest::collection::vec(any::<u8>(), 0..5000)) {
+            let (_folder, store) = store();
+            let digest = store.put(&bytes).unwrap();
+            prop_assert_eq!(digest, ContentDigest::of(&bytes));
+            prop_assert_eq!(store.get(&digest, bytes.len() as u64).unwrap(), bytes);
+        }
     }
 }

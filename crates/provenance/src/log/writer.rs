@@ -1,0 +1,391 @@
+//! Appending to a log so that nothing acknowledged is lost and no two checkpoints disagree.
+//!
+//! An append writes bundles and tiles, syncs them, writes and syncs the signed checkpoint under the name
+//! `checkpoint.next`, syncs the folder, and only then renames it to `checkpoint`. Whoever has seen a checkpoint has
+//! therefore seen one that survives a power cut: after a crash `checkpoint.next`, if it is whole, is put in place
+//! rather than replaced by another tree of the same size.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use counterweight_primitives::Sha256Digest;
+
+use super::{
+    note::{Checkpoint, NoteError, NoteSigner, SignedCheckpoint},
+    reader::{CHECKPOINT, LogReader, ReadError, failed},
+    tile::{ENTRY_BYTES, TILE_WIDTH, TileKind, TileName, decode_entries, encode_hashes, push_entry},
+    tree::{empty_root, leaf_hash, node_hash, root, split},
+};
+use crate::durable::{sync_folder, write_file};
+
+/// The checkpoint that an unfinished append is about to publish.
+const NEXT: &str = "checkpoint.next";
+
+/// Held by the one process that appends.
+const LOCK: &str = "lock";
+
+/// Where files are written before they get their names.
+const TEMPORARY: &str = "temporary";
+
+/// Why a log could not be opened or appended to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// Another process appends to it.
+    #[error("another process is appending to the log in {}", folder.display())]
+    Locked {
+        /// Where the log is.
+        folder: PathBuf,
+    },
+    /// Tiles without a checkpoint: it was deleted, and starting over would make a second history.
+    #[error("the log in {} has tiles and no checkpoint", folder.display())]
+    CheckpointMissing {
+        /// Where the log is.
+        folder: PathBuf,
+    },
+    /// What is there could not be read or is not sound.
+    #[error("the log cannot be opened")]
+    Unsound(#[from] ReadError),
+    /// The key cannot sign for this log.
+    #[error("the key cannot sign for this log")]
+    Key(#[source] NoteError),
+    /// An entry longer than the format holds.
+    #[error("entry {position} of the batch has {got} bytes, at most {ENTRY_BYTES} fit")]
+    EntryTooLong {
+        /// Place in the batch, counted from 0.
+        position: usize,
+        /// Its bytes.
+        got: usize,
+    },
+    /// A file could not be written.
+    #[error("{} cannot be written", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// An append failed before, so that it is not known what is on disk: open the log again.
+    #[error("an earlier append failed: open the log again")]
+    Poisoned,
+}
+
+/// A log open for appending: one at a time in the whole system.
+#[derive(Debug)]
+pub struct Log {
+    folder: PathBuf,
+    signer: NoteSigner,
+    edge: Edge,
+    checkpoint: SignedCheckpoint,
+    poisoned: bool,
+    /// Unlocked when it is closed, also by the end of the process.
+    _lock: File,
+}
+
+/// The right edge of a log: all that appending needs.
+#[derive(Debug, Clone, Default)]
+struct Edge {
+    size: u64,
+    /// For each level the hashes of its last tile, if that is not full.
+    hashes: Vec<Vec<Sha256Digest>>,
+    /// The last bundle, if it is not full.
+    bundle: Vec<u8>,
+}
+
+/// A tile that an append has to write.
+type Write = (TileName, Vec<u8>);
+
+impl Log {
+    /// Opens the log in a folder, or begins one there. The key's name is the log's origin. The checkpoint is held
+    /// against key and right edge; [`LogReader::audit`] checks the rest.
+    ///
+    /// # Errors
+    /// [`LogError::Locked`], [`LogError::CheckpointMissing`], [`LogError::Unsound`], [`LogError::Key`] or
+    /// [`LogError::Io`].
+    pub fn open(folder: impl Into<PathBuf>, signer: NoteSigner) -> Result<Self, LogError> {
+        let folder = folder.into();
+        fs::create_dir_all(&folder).map_err(|e| unwritable(&folder, e))?;
+        let lock_path = folder.join(LOCK);
+        let lock = File::create(&lock_path).map_err(|e| unwritable(&lock_path, e))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LogError::Locked { folder }),
+            Err(TryLockError::Error(e)) => return Err(unwritable(&lock_path, e)),
+        }
+        let current = folder.join(CHECKPOINT);
+        finish_interrupted(&folder, &signer)?;
+        if !current.try_exists().map_err(|e| unwritable(&current, e))? {
+            if folder.join("tile").exists() {
+                return Err(LogError::CheckpointMissing { folder });
+            }
+            let origin = signer.verifier().name().to_owned();
+            let empty = Checkpoint {
+                origin,
+                size: 0,
+                root: empty_root(),
+            };
+            publish(&folder, &empty.sign(&signer).map_err(LogError::Key)?)?;
+        }
+        let reader = LogReader::new(&folder, signer.verifier().clone());
+        let checkpoint = reader.checkpoint()?;
+        let edge = Edge::read(&reader, &checkpoint)?;
+        Ok(Self {
+            folder,
+            signer,
+            edge,
+            checkpoint,
+            poisoned: false,
+            _lock: lock,
+        })
+    }
+
+    /// Appends entries and gives the place of the first, counted from 0. When this returns they're safe from a crash
+    /// and covered by [`Log::checkpoint`]. Nothing is appended if one is too long.
+    ///
+    /// Costs a file and a sync for each 256 entries and level, and at least two files: append what comes together at
+    /// once.
+    ///
+    /// # Errors
+    /// [`LogError::EntryTooLong`], [`LogError::Io`], or [`LogError::Poisoned`] after an error of the latter kind.
+    pub fn append<E: AsRef<[u8]>>(&mut self, entries: &[E]) -> Result<u64, LogError> {
+        if self.poisoned {
+            return Err(LogError::Poisoned);
+        }
+        let long = entries
+            .iter()
+            .map(|e| e.as_ref().len())
+            .enumerate()
+            .find(|(_, got)| *got > ENTRY_BYTES);
+        if let Some((position, got)) = long {
+            return Err(LogError::EntryTooLong { position, got });
+        }
+        let first = self.edge.size;
+        if entries.is_empty() {
+            return Ok(first);
+        }
+        let mut edge = self.edge.clone();
+        let mut filled = Vec::new();
+        for entry in entries {
+            edge.push(entry.as_ref(), &mut filled);
+        }
+        let origin = self.signer.verifier().name().to_owned();
+        let checkpoint = Checkpoint {
+            origin,
+            size: edge.size,
+            root: edge.root(),
+        };
+        let checkpoint = checkpoint.sign(&self.signer).map_err(LogError::Key)?;
+        // Until the last write is known to have held, the disk may have one checkpoint or the other.
+        self.poisoned = true;
+        let mut folders = BTreeSet::new();
+        for (name, bytes) in filled.iter().chain(&edge.partial()) {
+            self.write(name, bytes, &mut folders)?;
+        }
+        for folder in &folders {
+            sync_folder(folder).map_err(|e| unwritable(folder, e))?;
+        }
+        publish(&self.folder, &checkpoint)?;
+        self.poisoned = false;
+        (self.edge, self.checkpoint) = (edge, checkpoint);
+        for (name, _) in filled {
+            // Full tiles hold what these held. Leftovers would only take space.
+            let _ = fs::remove_dir_all(self.folder.join(name.partial_folder()));
+        }
+        Ok(first)
+    }
+
+    /// The newest checkpoint.
+    #[must_use]
+    pub fn checkpoint(&self) -> &SignedCheckpoint {
+        &self.checkpoint
+    }
+
+    /// A reader of this log.
+    #[must_use]
+    pub fn reader(&self) -> LogReader {
+        LogReader::new(&self.folder, self.signer.verifier().clone())
+    }
+
+    fn write(&self, name: &TileName, bytes: &[u8], folders: &mut BTreeSet<PathBuf>) -> Result<(), LogError> {
+        let path = self.folder.join(name.path());
+        let parent = path.parent().unwrap_or(&self.folder);
+        if !folders.contains(parent) {
+            fs::create_dir_all(parent).map_err(|e| unwritable(parent, e))?;
+            let above = parent
+                .ancestors()
+                .take_while(|folder| folder.starts_with(&self.folder));
+            folders.extend(above.map(Path::to_owned));
+        }
+        write_file(&path, &self.folder.join(TEMPORARY), bytes).map_err(|e| unwritable(&path, e))
+    }
+}
+
+impl Edge {
+    /// Reads the edge that belongs to a checkpoint and holds it against the root.
+    fn read(reader: &LogReader, checkpoint: &SignedCheckpoint) -> Result<Self, ReadError> {
+        let tree = checkpoint.checkpoint();
+        let mut edge = Self {
+            size: tree.size,
+            ..Self::default()
+        };
+        for level in 0..8 {
+            let items = tree.size >> (8 * level);
+            if items == 0 {
+                break;
+            }
+            edge.hashes.push(if items.is_multiple_of(TILE_WIDTH) {
+                Vec::new()
+            } else {
+                reader
+                    .hashes(TileKind::Hashes { level }, items / TILE_WIDTH, tree.size)?
+                    .1
+            });
+        }
+        let got = edge.root();
+        if got != tree.root {
+            return Err(ReadError::Root {
+                expected: tree.root,
+                got,
+            });
+        }
+        if !tree.size.is_multiple_of(TILE_WIDTH) {
+            let (name, bytes) = reader.tile(TileKind::Entries, tree.size / TILE_WIDTH, tree.size)?;
+            let entries = decode_entries(&bytes, name.width).unwrap_or_default();
+            if !entries
+                .iter()
+                .map(|e| leaf_hash(e))
+                .eq(edge.hashes.first().into_iter().flatten().copied())
+            {
+                let reason = "its entries are not those of the tree";
+                return Err(ReadError::Tile {
+                    name: name.path(),
+                    reason,
+                });
+            }
+            for entry in entries {
+                // What was read from a bundle fits one.
+                let _ = push_entry(&mut edge.bundle, entry);
+            }
+        }
+        Ok(edge)
+    }
+
+    /// Adds an entry of at most [`ENTRY_BYTES`]; tiles that it fills go to `filled`.
+    fn push(&mut self, entry: &[u8], filled: &mut Vec<Write>) {
+        let _ = push_entry(&mut self.bundle, entry);
+        self.size += 1;
+        let full = |kind, items: u64| TileName {
+            kind,
+            index: (items / TILE_WIDTH).saturating_sub(1),
+            width: TILE_WIDTH as u16,
+        };
+        if self.size.is_multiple_of(TILE_WIDTH) {
+            filled.push((
+                full(TileKind::Entries, self.size),
+                std::mem::take(&mut self.bundle),
+            ));
+        }
+        let mut hash = leaf_hash(entry);
+        for level in 0..8_u8 {
+            let place = usize::from(level);
+            if place == self.hashes.len() {
+                self.hashes.push(Vec::new());
+            }
+            let Some(tile) = self.hashes.get_mut(place) else {
+                break;
+            };
+            tile.push(hash);
+            if (tile.len() as u64) < TILE_WIDTH {
+                break;
+            }
+            let hashes = std::mem::take(tile);
+            let name = full(TileKind::Hashes { level }, self.size >> (8 * level));
+            filled.push((name, encode_hashes(&hashes)));
+            hash = root(&hashes);
+        }
+    }
+
+    /// The tiles at the edge that are not full.
+    fn partial(&self) -> Vec<Write> {
+        let in_log = |kind, items: u64| TileName::in_log(kind, items / TILE_WIDTH, self.size);
+        let bundle = in_log(TileKind::Entries, self.size).map(|name| (name, self.bundle.clone()));
+        let tiles = self
+            .hashes
+            .iter()
+            .zip(0_u8..)
+            .filter(|(hashes, _)| !hashes.is_empty());
+        let tiles = tiles.filter_map(|(hashes, level)| {
+            let name = in_log(TileKind::Hashes { level }, self.size >> (8 * level))?;
+            Some((name, encode_hashes(hashes)))
+        });
+        bundle.into_iter().chain(tiles).collect()
+    }
+
+    /// Root of the tree: each level's last hashes are smaller subtrees right of those of the level above.
+    fn root(&self) -> Sha256Digest {
+        let mut right: Option<Sha256Digest> = None;
+        for hashes in &self.hashes {
+            let mut peaks = Vec::new();
+            let mut rest = hashes.as_slice();
+            while !rest.is_empty() {
+                let (peak, after) = rest.split_at(largest_power(rest.len()));
+                peaks.push(root(peak));
+                rest = after;
+            }
+            for left in peaks.iter().rev() {
+                right = Some(right.map_or(*left, |right| node_hash(left, &right)));
+            }
+        }
+        right.unwrap_or_else(empty_root)
+    }
+}
+
+/// The largest power of two at or below a number above 0.
+fn largest_power(number: usize) -> usize {
+    split(number as u64 + 1) as usize
+}
+
+/// Puts a checkpoint in place whose tiles are synced.
+fn publish(folder: &Path, checkpoint: &SignedCheckpoint) -> Result<(), LogError> {
+    let (next, current) = (folder.join(NEXT), folder.join(CHECKPOINT));
+    write_file(&next, &folder.join(TEMPORARY), checkpoint.note().as_bytes())
+        .map_err(|e| unwritable(&next, e))?;
+    sync_folder(folder).map_err(|e| unwritable(folder, e))?;
+    fs::rename(&next, &current).map_err(|e| unwritable(&current, e))?;
+    sync_folder(folder).map_err(|e| unwritable(folder, e))
+}
+
+/// Completes an append that was interrupted after its checkpoint was written.
+fn finish_interrupted(folder: &Path, signer: &NoteSigner) -> Result<(), LogError> {
+    let (next, current) = (folder.join(NEXT), folder.join(CHECKPOINT));
+    let note = match fs::read_to_string(&next) {
+        Ok(note) => note,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(failed(&next, e).into()),
+    };
+    // The name exists only once the bytes are synced, so a note that does not hold is damage, not an interruption.
+    let next_size = SignedCheckpoint::verify(&note, signer.verifier())
+        .map_err(ReadError::Checkpoint)?
+        .checkpoint()
+        .size;
+    let reader = LogReader::new(folder, signer.verifier().clone());
+    if current.exists() && reader.checkpoint()?.checkpoint().size >= next_size {
+        // An append leaves a larger one; this was put here by somebody else, and taking it would go back in time.
+        fs::remove_file(&next).map_err(|e| unwritable(&next, e))?;
+    } else {
+        fs::rename(&next, &current).map_err(|e| unwritable(&current, e))?;
+    }
+    sync_folder(folder).map_err(|e| unwritable(folder, e))
+}
+
+fn unwritable(path: &Path, source: io::Error) -> LogError {
+    LogError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
