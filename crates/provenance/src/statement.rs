@@ -370,7 +370,10 @@ mod tests {
         assert!(matches!(error, StatementError::Format { .. }));
         let error = spoil(|s| s.statement.subjects.clear());
         assert!(matches!(error, StatementError::Subjects { got: 0 }));
-        let error = spoil(|s| s.signatures.retain(|signature| signature.signer != s.statement.issuer));
+        let error = spoil(|s| {
+            s.signatures
+                .retain(|signature| signature.signer != s.statement.issuer)
+        });
         assert!(matches!(error, StatementError::IssuerMissing { .. }));
         let error = spoil(|s| s.signatures.push(s.signatures[0].clone()));
         assert!(matches!(error, StatementError::SignedTwice { .. }));
