@@ -215,9 +215,13 @@ pub enum ConsentChange {
         /// Purposes withdrawn.
         purposes: PurposeSet,
     },
+    /// The dataset's token was transferred: nothing is allowed until the new owner grants. The contract counts no epoch
+    /// for it, so its entry carries the number of the last one, and the new owner as steward. The transfer that
+    /// registration makes is not listed.
+    Transferred,
 }
 
-/// A grant or revocation as it was recorded, from events.
+/// A grant, revocation or transfer as it was recorded, from events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsentEpoch {
     /// Its number, counted from 1.
@@ -231,7 +235,8 @@ pub struct ConsentEpoch {
 }
 
 /// What a history allows after its last epoch that is no later than `time`, and no later in number than `epoch`
-/// where one is given. The past keeps its answer whatever is appended.
+/// where one is given. The past keeps its answer whatever is appended. Times are whole seconds: what happened in the same
+/// second counts as before.
 #[must_use]
 pub fn consent_at(history: &[ConsentEpoch], time: UnixSeconds, epoch: Option<u32>) -> Consent {
     let mut consent = Consent {
@@ -248,6 +253,7 @@ pub fn consent_at(history: &[ConsentEpoch], time: UnixSeconds, epoch: Option<u32
                 (consent.purposes, consent.expiry) = (purposes, expiry)
             }
             ConsentChange::Revoked { purposes } => consent.purposes = consent.purposes.without(&purposes),
+            ConsentChange::Transferred => (consent.purposes, consent.expiry) = (PurposeSet::EMPTY, None),
         }
         consent.epoch = entry.epoch;
     }
@@ -271,7 +277,7 @@ pub trait ConsentReader {
     fn consent(&self, dataset: AssetId) -> Result<Consent, LedgerError>;
     /// Whether a purpose is allowed in the newest block.
     fn is_allowed(&self, dataset: AssetId, purpose: PurposeIndex) -> Result<bool, LedgerError>;
-    /// Every grant and revocation, in order.
+    /// Every grant, revocation and transfer, in order.
     fn consent_history(&self, dataset: AssetId) -> Result<Vec<ConsentEpoch>, LedgerError>;
 }
 
@@ -473,6 +479,30 @@ mod tests {
         assert!(after.allows(PurposeIndex(9), UnixSeconds(499)));
         assert!(!after.allows(PurposeIndex(9), UnixSeconds(500)));
         assert_eq!(consent_at(&history, UnixSeconds(300), Some(1)).epoch, 1);
+    }
+
+    #[test]
+    fn a_transfer_ends_consent_until_the_new_owner_grants() {
+        let education = names(&["education"]);
+        let entry = |epoch, owner, change, at| ConsentEpoch {
+            epoch,
+            steward: Address([owner; 20]),
+            change,
+            at: UnixSeconds(at),
+        };
+        let granted = |purposes| ConsentChange::Granted {
+            purposes,
+            expiry: None,
+        };
+        let history = [
+            entry(1, 7, granted(names(&["research"])), 100),
+            entry(1, 8, ConsentChange::Transferred, 200),
+            entry(2, 8, granted(education), 300),
+        ];
+        let at = |time| consent_at(&history, UnixSeconds(time), None);
+        assert!(at(199).allows(PurposeIndex(0), UnixSeconds(199)));
+        assert_eq!((at(200).purposes, at(200).epoch), (PurposeSet::EMPTY, 1));
+        assert_eq!((at(300).purposes, at(300).epoch), (education, 2));
     }
 
     #[test]
