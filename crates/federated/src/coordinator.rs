@@ -48,8 +48,10 @@ pub struct StudyPlan {
 /// How patient a coordinator is.
 #[derive(Debug, Clone, Copy)]
 pub struct CoordinatorOptions {
-    /// Starts once so many joined; absent to wait for the end of enrolment unless the study is full.
+    /// Starts once so many joined; absent for the fewest that the study needs.
     pub members_expected: Option<usize>,
+    /// From then on it starts with those who joined, if they are enough; absent to wait without end.
+    pub enrol_until: Option<UnixSeconds>,
     /// How often it looks at ledger and clock while it waits.
     pub poll: Duration,
     /// How long it keeps trying a ledger that does not answer.
@@ -62,6 +64,7 @@ impl Default for CoordinatorOptions {
     fn default() -> Self {
         Self {
             members_expected: None,
+            enrol_until: None,
             poll: Duration::from_millis(200),
             patience: Duration::from_secs(120),
             expiries_allowed: 3,
@@ -154,6 +157,11 @@ pub trait Members {
 
     /// The next thing a member sent, or nothing after `wait`.
     fn next(&mut self, wait: Duration) -> Option<Delivery>;
+
+    /// Whether somebody may still join.
+    fn may_grow(&self) -> bool {
+        true
+    }
 }
 
 /// Something that happened, for whoever watches.

@@ -16,7 +16,10 @@ use counterweight_provenance::{
     ledger::{self as provenance, ConsentReader},
 };
 
-pub use self::{run::MemberOptions, work::PreparedUpdate};
+pub use self::{
+    run::MemberOptions,
+    work::{Assignment, PreparedUpdate},
+};
 use crate::{
     coordinator::{Answer, Notice},
     ledger::{LedgerError, Phase, StudyLedger},
@@ -155,6 +158,12 @@ pub enum MemberError {
         /// On the ledger.
         ledger: u8,
     },
+    /// The terms cannot be used.
+    #[error("the terms of the study cannot be used: {problem}")]
+    Terms {
+        /// What is wrong.
+        problem: String,
+    },
     /// The rows do not fit the model.
     #[error("rows have {got} values, the model reads {expected}")]
     WrongShape {
@@ -267,6 +276,12 @@ impl ClientError {
 }
 
 impl MemberError {
+    /// The error and its causes in one line, for those who see no more of it.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        run::chain_of(self)
+    }
+
     /// Whether the same call may succeed later without changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -25,8 +25,8 @@ pub struct RoundTerms {
     pub round: Round,
     /// Digest of the parameters it starts from.
     pub base: ContentDigest,
-    /// Number of members; they are `0..members`.
-    pub members: usize,
+    /// Members asked for an update.
+    pub asked: MemberSet,
     /// Fewest survivors.
     pub quorum: usize,
     /// Last second for commitments.
@@ -79,6 +79,12 @@ pub enum Refusal {
     NotAMember {
         /// Account that signed.
         sender: String,
+    },
+    /// Its member was not asked in this round.
+    #[error("member {member} was not asked for an update in this round")]
+    NotAsked {
+        /// The member.
+        member: u8,
     },
     /// It was fitted from other parameters.
     #[error("the update starts from {got}, the round from {expected}")]
@@ -177,13 +183,6 @@ impl fmt::Display for Absence {
 /// Something the coordinator saw.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A commitment on the ledger.
-    Committed {
-        /// Who committed.
-        member: MemberIndex,
-        /// What.
-        update: ContentDigest,
-    },
     /// Bytes from a member whose signature held, decoded as far as they could be.
     Arrived {
         /// Who sent them.
@@ -299,18 +298,19 @@ impl OpenRound {
         self.committed.get(&member).copied()
     }
 
+    /// Takes note of a commitment on the ledger, which has checked its time.
+    pub fn see_commitment(&mut self, member: MemberIndex, update: ContentDigest) {
+        // The ledger takes one commitment a round, so the first one seen is the only one.
+        if self.is_asked(member) {
+            self.committed.entry(member).or_insert(update);
+        }
+    }
+
     /// Takes one event at one time. The same events give the same survivors in any order, as long as they come
     /// before the deadlines.
     #[must_use]
     pub fn step(mut self, event: Event, now: UnixSeconds) -> Step {
         let effect = match event {
-            Event::Committed { member, update } => {
-                // The ledger takes one commitment a round; a second answer would mean that it was opened anew.
-                if self.is_member(member) {
-                    self.committed.entry(member).or_insert(update);
-                }
-                None
-            }
             Event::Arrived {
                 from,
                 digest,
@@ -318,7 +318,7 @@ impl OpenRound {
             } => Some(self.arrive(from, digest, verdict, now)),
             Event::Declined { member, reason } => {
                 // Whoever committed is bound by it: a later change of mind is what the commitment is there to prevent.
-                if self.is_member(member) && !self.committed.contains_key(&member) {
+                if self.is_asked(member) && !self.committed.contains_key(&member) {
                     self.out.insert(member, Absence::Declined { reason });
                 }
                 None
@@ -331,8 +331,8 @@ impl OpenRound {
         }
     }
 
-    fn is_member(&self, member: MemberIndex) -> bool {
-        usize::from(member.0) < self.terms.members
+    fn is_asked(&self, member: MemberIndex) -> bool {
+        self.terms.asked.contains(member)
     }
 
     fn arrive(
@@ -342,7 +342,7 @@ impl OpenRound {
         verdict: Result<(), UpdateError>,
         now: UnixSeconds,
     ) -> Effect {
-        if !self.is_member(from) {
+        if !self.is_asked(from) {
             return Effect::Refuse(Refusal::NotAMember {
                 sender: format!("member {from}"),
             });
@@ -394,7 +394,7 @@ impl OpenRound {
     }
 
     fn progress(self, now: UnixSeconds) -> Progress {
-        let everyone = self.terms.members;
+        let everyone = self.terms.asked.len();
         let settled = self.arrived.len() + self.out.len();
         let committed_settled = self
             .committed
@@ -415,10 +415,7 @@ impl OpenRound {
 
     fn close(self) -> ClosedRound {
         let mut absent = self.out;
-        for member in (0..self.terms.members)
-            .filter_map(|member| u8::try_from(member).ok())
-            .map(MemberIndex)
-        {
+        for member in self.terms.asked.iter() {
             if !self.arrived.contains_key(&member) {
                 absent
                     .entry(member)

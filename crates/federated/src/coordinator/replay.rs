@@ -43,6 +43,24 @@ pub enum ReplayError {
     /// The parameters to start from have another shape than the terms say.
     #[error("the model to start from has another architecture than the study")]
     OtherStart,
+    /// A round on the ledger starts from other parameters.
+    #[error("round {round} starts from {got}, the parameters before it are {expected}")]
+    OtherBase {
+        /// The round.
+        round: Round,
+        /// Computed.
+        expected: ContentDigest,
+        /// On the ledger.
+        got: ContentDigest,
+    },
+    /// The contributions give another report than was recorded.
+    #[error("the contribution report has digest {got}, recorded is {expected}")]
+    OtherEvidence {
+        /// On the ledger.
+        expected: ContentDigest,
+        /// Computed.
+        got: ContentDigest,
+    },
     /// A blob is missing or damaged.
     #[error("round {round}: the update of member {member} cannot be read")]
     Blob {

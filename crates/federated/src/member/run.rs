@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use counterweight_primitives::MemberIndex;
+use counterweight_primitives::{MemberIndex, Round, UnixMillis};
 
-use super::{CoordinatorClient, Member, MemberError, MemberEvent, MemberOutcome, MemberSetup};
-use crate::clock::Clock;
+use super::{
+    Answer, ClientError, CoordinatorClient, Member, MemberError, MemberEvent, MemberOutcome, PreparedUpdate,
+};
+use crate::{clock::Clock, ledger::Phase, round::Refusal};
+
+/// First pause after a failure, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 /// How patient a member is.
 #[derive(Debug, Clone, Copy)]
@@ -25,25 +30,16 @@ impl Default for MemberOptions {
     }
 }
 
+/// What a member works with while it runs.
+struct Run<'a> {
+    member: &'a Member,
+    client: &'a mut dyn CoordinatorClient,
+    options: &'a MemberOptions,
+    clock: &'a dyn Clock,
+    observer: &'a mut dyn FnMut(&MemberEvent),
+}
+
 impl Member {
-    /// A member of a study on the ledger.
-    ///
-    /// # Errors
-    /// [`MemberError::OtherTerms`], [`MemberError::OtherPurpose`], [`MemberError::WrongShape`] or
-    /// [`MemberError::Ledger`].
-    pub fn new(setup: MemberSetup) -> Result<Self, MemberError> {
-        Ok(Self { setup })
-    }
-
-    /// Joins, unless it has joined already; its index.
-    ///
-    /// # Errors
-    /// [`MemberError::ConsentMissing`], [`MemberError::NotAMember`] or [`MemberError::Ledger`].
-    pub fn join(&self) -> Result<MemberIndex, MemberError> {
-        let (account, dataset) = (self.setup.ledger.account(), self.setup.dataset);
-        Err(MemberError::NotAMember { account, dataset })
-    }
-
     /// Takes part until the study ends. Outages of coordinator and ledger are waited out.
     ///
     /// # Errors
@@ -55,16 +51,185 @@ impl Member {
         clock: &dyn Clock,
         observer: &mut dyn FnMut(&MemberEvent),
     ) -> Result<MemberOutcome, MemberError> {
-        let _ = (client, options, clock, observer);
-        self.join().map(|_| unreachable_outcome())
+        Run {
+            member: self,
+            client,
+            options,
+            clock,
+            observer,
+        }
+        .run()
     }
 }
 
-fn unreachable_outcome() -> MemberOutcome {
-    MemberOutcome {
-        member: MemberIndex(0),
-        phase: crate::ledger::Phase::Cancelled,
-        survived: 0,
-        result: None,
+impl Run<'_> {
+    fn run(mut self) -> Result<MemberOutcome, MemberError> {
+        let index = self.patiently("joining the study", |run| run.member.join())?;
+        (self.observer)(&MemberEvent::Joined { member: index });
+        let mut done = None;
+        loop {
+            let state = self.patiently("reading the study", |run| run.member.state("reading the study"))?;
+            if !matches!(state.phase, Phase::Enrolling | Phase::Running) {
+                let own = state.members.get(usize::from(index.0));
+                return Ok(MemberOutcome {
+                    member: index,
+                    phase: state.phase,
+                    survived: own.map_or(0, |own| own.survived),
+                    result: (state.phase == Phase::Finished).then_some(state.result).flatten(),
+                });
+            }
+            // A round that expired and was opened again is another opening of the same number.
+            let opening = state.round_open.then_some((state.round, state.commit_by));
+            if opening.is_some() && opening != done {
+                self.round(index, state.round)?;
+                done = opening;
+                continue;
+            }
+            self.wait_for_news();
+        }
     }
+
+    /// The coordinator's notice only says when it is worth looking at the ledger, so a failure costs no more than a
+    /// pause: the ledger may well have gone on.
+    fn wait_for_news(&mut self) {
+        if let Err(error) = self.client.notice(self.options.poll) {
+            let wait = PAUSES.0 * 5;
+            let reason = chain_of(&error);
+            (self.observer)(&MemberEvent::Retrying {
+                doing: "waiting for the coordinator",
+                reason,
+                wait,
+            });
+            self.clock.pause(wait);
+        }
+    }
+
+    /// One round. What only this round suffers from is told to the coordinator, and the next one is awaited.
+    fn round(&mut self, index: MemberIndex, round: Round) -> Result<(), MemberError> {
+        match self.update(round) {
+            Ok(()) => Ok(()),
+            // Over before the update was ready: there is nobody to tell.
+            Err(error @ MemberError::RoundNotOpen { .. }) => {
+                self.sat_out(round, &error);
+                Ok(())
+            }
+            Err(error) if ends_membership(&error) || error.is_retryable() => Err(error),
+            Err(error) => {
+                self.sat_out(round, &error);
+                // Its absence speaks for itself if this is not heard.
+                let _ = self.client.decline(index, round, &error.with_causes());
+                Ok(())
+            }
+        }
+    }
+
+    fn sat_out(&mut self, round: Round, error: &MemberError) {
+        (self.observer)(&MemberEvent::SatOut {
+            round,
+            reason: error.with_causes(),
+        });
+    }
+
+    fn update(&mut self, round: Round) -> Result<(), MemberError> {
+        let Some(assignment) = self.patiently("reading the round", |run| run.member.assignment(round))?
+        else {
+            return Ok(());
+        };
+        let limit = self.member.model_bytes_max();
+        let base = self.patiently("fetching the base parameters", |run| {
+            Ok(run.client.blob(&assignment.base, limit)?)
+        })?;
+        (self.observer)(&MemberEvent::Training { round });
+        let prepared = self.patiently("training", |run| run.member.prepare(&assignment, &base))?;
+        self.patiently("committing the update", |run| run.member.commit(&prepared))?;
+        (self.observer)(&MemberEvent::Committed {
+            round,
+            update: prepared.digest,
+        });
+        self.upload(&prepared)
+    }
+
+    fn upload(&mut self, prepared: &PreparedUpdate) -> Result<(), MemberError> {
+        let PreparedUpdate { round, member, .. } = *prepared;
+        loop {
+            let answer = self.patiently("handing over the update", |run| {
+                let answer = run.client.upload(member, round, &prepared.bytes)?;
+                match answer {
+                    Answer::Unavailable => Err(ClientError::Unreachable {
+                        endpoint: "the coordinator".to_owned(),
+                        source: "it is busy".into(),
+                    }
+                    .into()),
+                    answer => Ok(answer),
+                }
+            })?;
+            match answer {
+                Answer::Stored | Answer::AlreadyStored => {
+                    (self.observer)(&MemberEvent::Uploaded { round });
+                    return Ok(());
+                }
+                // The coordinator's view of the ledger may be a block behind this one.
+                Answer::Refused(Refusal::NotCommitted { .. }) if self.is_open(round)? => {
+                    self.clock.pause(PAUSES.0);
+                }
+                Answer::Refused(refusal) => return Err(MemberError::Refused { round, refusal }),
+                Answer::Unavailable => {}
+            }
+        }
+    }
+
+    fn is_open(&mut self, round: Round) -> Result<bool, MemberError> {
+        let state = self.patiently("reading the study", |run| run.member.state("reading the study"))?;
+        Ok(state.round_open && state.round == round)
+    }
+
+    /// Tries again while that may help, with growing pauses.
+    fn patiently<T>(
+        &mut self,
+        doing: &'static str,
+        attempt: impl Fn(&mut Self) -> Result<T, MemberError>,
+    ) -> Result<T, MemberError> {
+        let UnixMillis(since) = self.clock.now();
+        let (mut wait, longest) = PAUSES;
+        loop {
+            let error = match attempt(self) {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let waited = Duration::from_millis(self.clock.now().0.saturating_sub(since));
+            if !error.is_retryable() || waited >= self.options.patience {
+                return Err(error);
+            }
+            (self.observer)(&MemberEvent::Retrying {
+                doing,
+                reason: error.with_causes(),
+                wait,
+            });
+            self.clock.pause(wait);
+            wait = (wait * 2).min(longest);
+        }
+    }
+}
+
+/// Whether later rounds cannot go better either.
+fn ends_membership(error: &MemberError) -> bool {
+    matches!(
+        error,
+        MemberError::OtherTerms { .. }
+            | MemberError::OtherPurpose { .. }
+            | MemberError::NotAMember { .. }
+            | MemberError::WrongShape { .. }
+            | MemberError::Client(ClientError::Rejected { .. } | ClientError::Signature(_))
+    )
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
 }

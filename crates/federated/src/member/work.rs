@@ -1,6 +1,32 @@
-//! What a member computes in a round.
+//! What a member looks up and computes in a round.
 
 use counterweight_primitives::{ContentDigest, MemberIndex, Round};
+use counterweight_provenance::purpose::Purpose;
+
+use super::{Member, MemberError, MemberSetup};
+use crate::{
+    coordinator::asked_members,
+    ledger::{Phase, StudyState},
+    parameters::Parameters,
+    training::{ShuffleSeed, train},
+    update::{MOST_EXAMPLES, Update, UpdateError, UpdateRules},
+};
+
+/// Bytes of a model file besides its numbers, rounded up: names and shapes of at most nine layers.
+const MODEL_OVERHEAD: u64 = 1 << 16;
+
+/// An open round in which a member is asked for an update, as the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The round.
+    pub round: Round,
+    /// Whose turn it is.
+    pub member: MemberIndex,
+    /// Digest of the parameters to start from.
+    pub base: ContentDigest,
+    /// What this member committed to the round, if it did already.
+    pub committed: Option<ContentDigest>,
+}
 
 /// An update ready to be committed and handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,4 +39,276 @@ pub struct PreparedUpdate {
     pub digest: ContentDigest,
     /// Its bytes.
     pub bytes: Vec<u8>,
+}
+
+impl Member {
+    /// A member of a study on the ledger.
+    ///
+    /// # Errors
+    /// [`MemberError::OtherTerms`], [`MemberError::OtherPurpose`], [`MemberError::WrongShape`] or
+    /// [`MemberError::Ledger`].
+    pub fn new(setup: MemberSetup) -> Result<Self, MemberError> {
+        let member = Self { setup };
+        member.check_terms(&member.state("reading the study")?)?;
+        let (expected, got) = (
+            member.setup.terms.architecture.inputs as usize,
+            member.setup.rows.inputs(),
+        );
+        if expected != got {
+            return Err(MemberError::WrongShape { expected, got });
+        }
+        Ok(member)
+    }
+
+    /// The account it acts for.
+    #[must_use]
+    pub fn account(&self) -> counterweight_primitives::Address {
+        self.setup.ledger.account()
+    }
+
+    /// Largest model file of the study, in bytes.
+    #[must_use]
+    pub fn model_bytes_max(&self) -> u64 {
+        crate::architecture::MOST_PARAMETERS as u64 * 4 + MODEL_OVERHEAD
+    }
+
+    /// Joins, unless it has joined already; its index.
+    ///
+    /// # Errors
+    /// [`MemberError::ConsentMissing`], [`MemberError::NotAMember`] or [`MemberError::Ledger`].
+    pub fn join(&self) -> Result<MemberIndex, MemberError> {
+        let state = self.state("reading the study")?;
+        if let Some(index) = self.index_in(&state) {
+            return Ok(index);
+        }
+        if state.phase != Phase::Enrolling {
+            return Err(self.not_a_member());
+        }
+        self.check_terms(&state)?;
+        self.check_consent(&state)?;
+        let joined = self.setup.ledger.join(self.setup.study, self.setup.dataset);
+        // A call without an answer may have taken effect.
+        match (joined, self.index()) {
+            (_, Ok(index)) => Ok(index),
+            (Err(source), _) => Err(MemberError::Ledger {
+                doing: "joining the study",
+                source,
+            }),
+            (Ok(_), Err(error)) => Err(error),
+        }
+    }
+
+    /// Its index.
+    ///
+    /// # Errors
+    /// [`MemberError::NotAMember`] or [`MemberError::Ledger`].
+    pub fn index(&self) -> Result<MemberIndex, MemberError> {
+        self.index_in(&self.state("reading the study")?)
+            .ok_or_else(|| self.not_a_member())
+    }
+
+    /// What the ledger asks of this member in a round, which must be the open one; nothing if it was not drawn.
+    ///
+    /// # Errors
+    /// [`MemberError::RoundNotOpen`], [`MemberError::OtherTerms`], [`MemberError::NotAMember`] or
+    /// [`MemberError::Ledger`].
+    pub fn assignment(&self, round: Round) -> Result<Option<Assignment>, MemberError> {
+        let state = self.state("reading the study")?;
+        if !state.round_open || state.round != round {
+            return Err(MemberError::RoundNotOpen { round });
+        }
+        self.check_terms(&state)?;
+        let member = self.index_in(&state).ok_or_else(|| self.not_a_member())?;
+        if !asked_members(&self.setup.terms, &state, round).contains(member) {
+            return Ok(None);
+        }
+        let records = self
+            .setup
+            .ledger
+            .rounds(self.setup.study)
+            .map_err(|source| MemberError::Ledger {
+                doing: "reading the rounds",
+                source,
+            })?;
+        let record = records.into_iter().rev().find(|record| record.round == round);
+        let record = record.ok_or(MemberError::RoundNotOpen { round })?;
+        let committed = record
+            .commitments
+            .iter()
+            .find(|(by, _)| *by == member)
+            .map(|(_, update)| *update);
+        Ok(Some(Assignment {
+            round,
+            member,
+            base: record.base,
+            committed,
+        }))
+    }
+
+    /// Trains from the base parameters: clipped, rounded to fixed point, and the same every time.
+    ///
+    /// # Errors
+    /// [`MemberError::ConsentMissing`] where the steward no longer allows it, [`MemberError::OtherBase`] or
+    /// [`MemberError::Base`] where the parameters are not the ledger's, or what training gives.
+    pub fn prepare(&self, assignment: &Assignment, base: &[u8]) -> Result<PreparedUpdate, MemberError> {
+        let MemberSetup {
+            study,
+            terms,
+            rows,
+            data,
+            ..
+        } = &self.setup;
+        let Assignment { round, member, .. } = *assignment;
+        self.check_consent(&self.state("reading the study")?)?;
+        let got = ContentDigest::of(base);
+        if got != assignment.base {
+            return Err(MemberError::OtherBase {
+                expected: assignment.base,
+                got,
+            });
+        }
+        let base =
+            Parameters::from_safetensors(base).map_err(|source| MemberError::Base { round, source })?;
+        if *base.architecture() != terms.architecture {
+            let source = crate::parameters::ParametersError::OtherArchitecture;
+            return Err(MemberError::Base { round, source });
+        }
+        let seed = ShuffleSeed::derive(terms.seed, round.0, &data.0);
+        let trained = train(&base, rows, &terms.local, seed)?;
+        let rules = UpdateRules {
+            study: *study,
+            round,
+            base: got,
+            coordinates: base.values().len(),
+            clip: terms.clip.get(),
+            most_examples: MOST_EXAMPLES,
+        };
+        let examples = u32::try_from(rows.len()).map_err(|_| UpdateError::Examples {
+            limit: MOST_EXAMPLES,
+            got: u32::MAX,
+        })?;
+        let update = Update::of_training(&rules, member, &base, &trained, examples)?;
+        let bytes = update.get().encode();
+        Ok(PreparedUpdate {
+            round,
+            member,
+            digest: ContentDigest::of(&bytes),
+            bytes,
+        })
+    }
+
+    /// Commits to an update on the ledger, unless that is done.
+    ///
+    /// # Errors
+    /// [`MemberError::CommittedOther`] where another one is committed, or [`MemberError::Ledger`], with the
+    /// contract's reason where it refuses.
+    pub fn commit(&self, prepared: &PreparedUpdate) -> Result<(), MemberError> {
+        if self.is_committed(prepared)? {
+            return Ok(());
+        }
+        let PreparedUpdate {
+            round,
+            member,
+            digest,
+            ..
+        } = *prepared;
+        let answer = self
+            .setup
+            .ledger
+            .commit_update(self.setup.study, round, member, digest);
+        match answer {
+            Ok(()) => Ok(()),
+            // A call without an answer may have taken effect, and so may one that the ledger calls a second one.
+            Err(source) => match self.is_committed(prepared) {
+                Ok(true) => Ok(()),
+                Err(other @ MemberError::CommittedOther { .. }) => Err(other),
+                Ok(false) | Err(_) => Err(MemberError::Ledger {
+                    doing: "committing the update",
+                    source,
+                }),
+            },
+        }
+    }
+
+    fn is_committed(&self, prepared: &PreparedUpdate) -> Result<bool, MemberError> {
+        let (round, made) = (prepared.round, prepared.digest);
+        match self
+            .assignment(round)?
+            .and_then(|assignment| assignment.committed)
+        {
+            None => Ok(false),
+            Some(committed) if committed == made => Ok(true),
+            Some(committed) => Err(MemberError::CommittedOther {
+                round,
+                committed,
+                made,
+            }),
+        }
+    }
+
+    pub(super) fn state(&self, doing: &'static str) -> Result<StudyState, MemberError> {
+        self.setup
+            .ledger
+            .study(self.setup.study)
+            .map_err(|source| MemberError::Ledger { doing, source })
+    }
+
+    pub(super) fn index_in(&self, state: &StudyState) -> Option<MemberIndex> {
+        let account = self.account();
+        let dataset = self.setup.dataset;
+        let place = state
+            .members
+            .iter()
+            .position(|m| m.account == account && m.dataset == dataset)?;
+        u8::try_from(place).ok().map(MemberIndex)
+    }
+
+    fn not_a_member(&self) -> MemberError {
+        MemberError::NotAMember {
+            account: self.account(),
+            dataset: self.setup.dataset,
+        }
+    }
+
+    fn check_terms(&self, state: &StudyState) -> Result<(), MemberError> {
+        let terms = &self.setup.terms;
+        let bytes = terms.to_bytes().map_err(|error| MemberError::Terms {
+            problem: error.to_string(),
+        })?;
+        let got = ContentDigest::of(&bytes);
+        if got != state.terms {
+            return Err(MemberError::OtherTerms {
+                expected: state.terms,
+                got,
+            });
+        }
+        // The digest covers the name; the contract checks consent for the number. They must mean the same.
+        if Purpose::by_name(&terms.purpose).ok().map(|purpose| purpose.index) != Some(state.purpose) {
+            return Err(MemberError::OtherPurpose {
+                terms: terms.purpose.clone(),
+                ledger: state.purpose.0,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_consent(&self, state: &StudyState) -> Result<(), MemberError> {
+        let MemberSetup {
+            dataset,
+            consent,
+            terms,
+            ..
+        } = &self.setup;
+        match consent.is_allowed(*dataset, state.purpose) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(MemberError::ConsentMissing {
+                dataset: *dataset,
+                purpose: terms.purpose.clone(),
+            }),
+            Err(source) => Err(MemberError::Consent {
+                dataset: *dataset,
+                source,
+            }),
+        }
+    }
 }
