@@ -1,6 +1,7 @@
 //! Members in processes of their own: the protocol of `docs/spec/member-protocol.md` over HTTP.
 
 mod client;
+mod routes;
 mod server;
 
 pub use self::{

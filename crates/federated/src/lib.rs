@@ -3,7 +3,7 @@
 //! What a study is: [`study`]. A member's data: [`table`]. The model: [`architecture`], [`parameters`],
 //! [`training`]. What travels: [`update`]. What everyone recomputes: [`aggregate`], [`server_optimiser`],
 //! [`contribution`]. What must be recorded: [`ledger`]. Who runs it: [`coordinator`], [`member`], [`round`], over
-//! [`http`] or in one process. Who checks it: [`audit`].
+//! [`http`] ([`wire`]) or in one process. Who checks it: [`audit`].
 
 #![forbid(unsafe_code)]
 
@@ -29,3 +29,4 @@ pub mod study;
 pub mod table;
 pub mod training;
 pub mod update;
+pub mod wire;

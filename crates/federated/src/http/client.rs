@@ -1,14 +1,33 @@
 //! A member's view of a coordinator over HTTP.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::Read as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use counterweight_primitives::{ContentDigest, MemberIndex, Round, StudyId};
 use counterweight_provenance::signature::Signer;
+use reqwest::{
+    StatusCode,
+    blocking::{Client, RequestBuilder, Response},
+};
+use serde::de::DeserializeOwned;
 
 use crate::{
+    clock::Clock,
     coordinator::{Answer, Notice},
     member::{ClientError, CoordinatorClient},
+    wire::{AnswerMessage, DeclineMessage, ErrorMessage, Nonce, NoticeMessage, RequestFacts},
 };
+
+/// Longest JSON answer read.
+const JSON_BYTES_MAX: u64 = 1 << 16;
+/// Longest reason that a coordinator takes.
+const REASON_MAX: usize = 1_000;
 
 /// Limits of a client.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +39,7 @@ pub struct HttpClientOptions {
 impl Default for HttpClientOptions {
     fn default() -> Self {
         Self {
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_secs(90),
         }
     }
 }
@@ -31,65 +50,269 @@ pub struct HttpCoordinator {
     study: StudyId,
     terms: ContentDigest,
     signer: Arc<dyn Signer>,
+    clock: Arc<dyn Clock>,
+    client: Client,
     options: HttpClientOptions,
+    seen: u64,
 }
+
+/// Tells apart requests that one process makes in the same millisecond.
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
 impl HttpCoordinator {
     /// A client that signs with `signer` for one study. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`ClientError::Malformed`] where the URL cannot be used.
+    /// [`ClientError::Malformed`] where the client cannot be built.
     pub fn new(
         url: &str,
         study: StudyId,
         terms: ContentDigest,
         signer: Arc<dyn Signer>,
+        clock: Arc<dyn Clock>,
         options: HttpClientOptions,
     ) -> Result<Self, ClientError> {
+        let client = client()?;
+        let url = url.trim_end_matches('/').to_owned();
         Ok(Self {
-            url: url.to_owned(),
+            url,
             study,
             terms,
             signer,
+            clock,
+            client,
             options,
+            seen: 0,
         })
     }
 
-    /// Which study a coordinator runs, before anything is known about it.
+    /// Which study a coordinator runs, before anything else is known about it. Nothing in it may be believed that was
+    /// not compared with the ledger.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn discover(url: &str, options: HttpClientOptions) -> Result<Notice, ClientError> {
-        let _ = options;
-        Err(ClientError::Malformed { what: url.to_owned() })
+        let url = url.trim_end_matches('/');
+        let request = client()?.get(format!("{url}/v1/notice")).timeout(options.timeout);
+        read_notice(send(url, request)?).map(|(_, notice)| notice)
+    }
+
+    /// The document behind a digest that [`Self::discover`] named, checked against it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn fetch(
+        url: &str,
+        digest: &ContentDigest,
+        limit: u64,
+        options: HttpClientOptions,
+    ) -> Result<Vec<u8>, ClientError> {
+        get_blob(&client()?, url.trim_end_matches('/'), digest, limit, options)
+    }
+
+    fn signed(
+        &self,
+        request: RequestBuilder,
+        method: &str,
+        path: String,
+        body: &[u8],
+    ) -> Result<RequestBuilder, ClientError> {
+        let time = self.clock.now();
+        let body = ContentDigest::of(body);
+        let facts = RequestFacts {
+            method: method.to_owned(),
+            path,
+            study: self.study,
+            terms: self.terms,
+            time,
+            nonce: self.nonce(&body),
+            body,
+        };
+        let headers = facts.sign(self.signer.as_ref())?;
+        Ok(headers
+            .into_iter()
+            .fold(request, |request, (name, value)| request.header(name, value)))
+    }
+
+    /// Need not be secret, only new: process, count and body see to that within a millisecond.
+    fn nonce(&self, body: &ContentDigest) -> Nonce {
+        let count = REQUESTS.fetch_add(1, Ordering::Relaxed);
+        let text = format!("{} {} {count} {body}", std::process::id(), self.clock.now().0);
+        let mut nonce = [0; 16];
+        nonce.copy_from_slice(&ContentDigest::of(text.as_bytes()).0[..16]);
+        Nonce(nonce)
+    }
+
+    fn answered(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+        let response = match send(&self.url, request.timeout(self.options.timeout)) {
+            Ok(response) => response,
+            Err(Failed::Refused(error)) => match error.refusal {
+                Some(refusal) => return Ok(Answer::Refused(refusal)),
+                None => return Err(rejected(error)),
+            },
+            Err(Failed::Other(error)) => return Err(error),
+        };
+        let answer: AnswerMessage = read_json(response)?;
+        answer.into_answer().map_err(malformed)
     }
 }
 
 impl CoordinatorClient for HttpCoordinator {
     fn notice(&mut self, wait: Duration) -> Result<Notice, ClientError> {
-        let _ = (
-            wait,
-            &self.url,
-            self.study,
-            self.terms,
-            &self.signer,
-            self.options.timeout,
-        );
-        Err(ClientError::Malformed { what: String::new() })
+        let (seen, wait_ms) = (self.seen, wait.as_millis());
+        let request = self
+            .client
+            .get(format!("{}/v1/notice?seen={seen}&wait_ms={wait_ms}", self.url))
+            .timeout(wait + self.options.timeout);
+        let (version, notice) = read_notice(send(&self.url, request)?)?;
+        self.seen = version;
+        Ok(notice)
     }
 
     fn blob(&mut self, digest: &ContentDigest, limit: u64) -> Result<Vec<u8>, ClientError> {
-        let _ = (digest, limit);
-        Err(ClientError::Malformed { what: String::new() })
+        get_blob(&self.client, &self.url, digest, limit, self.options)
     }
 
     fn upload(&mut self, member: MemberIndex, round: Round, update: &[u8]) -> Result<Answer, ClientError> {
-        let _ = (member, round, update);
-        Err(ClientError::Malformed { what: String::new() })
+        let path = format!("/v1/rounds/{round}/updates/{member}");
+        let request = self
+            .client
+            .put(format!("{}{path}", self.url))
+            .body(update.to_vec());
+        self.answered(self.signed(request, "PUT", path, update)?)
     }
 
     fn decline(&mut self, member: MemberIndex, round: Round, reason: &str) -> Result<Answer, ClientError> {
-        let _ = (member, round, reason);
-        Err(ClientError::Malformed { what: String::new() })
+        let path = format!("/v1/rounds/{round}/declines/{member}");
+        let mut end = reason.len().min(REASON_MAX);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        let body = serde_json::to_vec(&DeclineMessage {
+            reason: reason[..end].to_owned(),
+        })
+        .map_err(malformed)?;
+        let request = self.client.post(format!("{}{path}", self.url)).body(body.clone());
+        self.answered(self.signed(request, "POST", path, &body)?)
+    }
+}
+
+/// Why a request brought no answer.
+enum Failed {
+    /// The coordinator says why.
+    Refused(ErrorMessage),
+    Other(ClientError),
+}
+
+impl From<Failed> for ClientError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Refused(error) => rejected(error),
+            Failed::Other(error) => error,
+        }
+    }
+}
+
+fn rejected(error: ErrorMessage) -> ClientError {
+    ClientError::Rejected {
+        code: error.error,
+        reason: error.message,
+    }
+}
+
+fn malformed(error: impl ToString) -> ClientError {
+    ClientError::Malformed {
+        what: error.to_string(),
+    }
+}
+
+fn client() -> Result<Client, ClientError> {
+    // No redirects: a signed body goes to the coordinator and to nobody it points at. No proxy from the
+    // environment: studies often run on a loopback or a private network.
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(Duration::from_secs(5))
+        .build()
+        .map_err(malformed)
+}
+
+fn send(endpoint: &str, request: RequestBuilder) -> Result<Response, Failed> {
+    let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| {
+        Failed::Other(ClientError::Unreachable {
+            endpoint: endpoint.to_owned(),
+            source,
+        })
+    };
+    let response = request.send().map_err(|error| {
+        if error.is_builder() {
+            Failed::Other(malformed(error))
+        } else {
+            unreachable(error.into())
+        }
+    })?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let error = read_json::<ErrorMessage>(response);
+    match (status, error) {
+        // Whoever stands in front of a coordinator that is down answers with one of these.
+        (
+            StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::GATEWAY_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::REQUEST_TIMEOUT,
+            error,
+        ) => Err(unreachable(
+            error
+                .map_or_else(|_| status.to_string(), |error| error.message)
+                .into(),
+        )),
+        (_, Ok(error)) => Err(Failed::Refused(error)),
+        (_, Err(_)) => Err(Failed::Other(malformed(format_args!("status {status}")))),
+    }
+}
+
+fn read_limited(response: Response, limit: u64) -> Result<Vec<u8>, ClientError> {
+    let endpoint = response.url().to_string();
+    let mut bytes = Vec::new();
+    let read = response.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+    read.map_err(|source| ClientError::Unreachable {
+        endpoint,
+        source: source.into(),
+    })?;
+    if bytes.len() as u64 > limit {
+        return Err(malformed(format_args!("more than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn read_json<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+    serde_json::from_slice(&read_limited(response, JSON_BYTES_MAX)?).map_err(malformed)
+}
+
+fn read_notice(response: Response) -> Result<(u64, Notice), ClientError> {
+    let message: NoticeMessage = read_json(response)?;
+    Ok((message.version, message.into_notice().map_err(malformed)?))
+}
+
+fn get_blob(
+    client: &Client,
+    url: &str,
+    digest: &ContentDigest,
+    limit: u64,
+    options: HttpClientOptions,
+) -> Result<Vec<u8>, ClientError> {
+    let request = client
+        .get(format!("{url}/v1/blobs/{digest}"))
+        .timeout(options.timeout);
+    let bytes = read_limited(send(url, request)?, limit)?;
+    let got = ContentDigest::of(&bytes);
+    if got == *digest {
+        Ok(bytes)
+    } else {
+        Err(malformed(format_args!("asked for {digest}, got {got}")))
     }
 }

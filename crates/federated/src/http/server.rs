@@ -1,12 +1,26 @@
 //! The coordinator's server, on threads of its own.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        mpsc::{Receiver, sync_channel},
+    },
+    time::Duration,
+};
 
+use tokio::{net::TcpListener, runtime::Runtime};
+
+use super::routes::{Shared, router};
 use crate::{
     blobs::Blobs,
     clock::Clock,
     coordinator::{Delivery, Members, Notice},
 };
+
+/// Deliveries that wait for the coordinator. A member whose delivery finds no room is told to come back.
+const DELIVERIES_MAX: usize = 64;
 
 /// Limits of a server.
 #[derive(Debug, Clone, Copy)]
@@ -14,17 +28,17 @@ pub struct HttpServerOptions {
     /// Where it listens; port 0 for any free one.
     pub listen: SocketAddr,
     /// Longest update taken, in bytes.
-    pub update_bytes_max: u64,
+    pub update_bytes_max: usize,
     /// Longest blob given out, in bytes.
     pub blob_bytes_max: u64,
-    /// Time for one request, from its first byte to the answer; waiting for news aside.
+    /// Time for a body to arrive, and then for the coordinator to answer.
     pub timeout: Duration,
     /// Requests worked on at once; more are told to come back.
     pub requests_max: usize,
 }
 
 impl HttpServerOptions {
-    /// The usual limits at an address.
+    /// The usual limits at an address: the largest model there is, from 64 members at once.
     #[must_use]
     pub fn at(listen: SocketAddr) -> Self {
         Self {
@@ -58,10 +72,15 @@ pub enum HttpServerError {
 /// Members that reach this process over HTTP. Dropping it ends the server.
 pub struct HttpMembers {
     address: SocketAddr,
+    shared: Arc<Shared>,
+    deliveries: Receiver<Delivery>,
+    /// Absent only while it is being dropped.
+    runtime: Option<Runtime>,
 }
 
 impl HttpMembers {
-    /// Starts to listen. Blobs are given out to anyone: what is in `blobs` is public.
+    /// Starts to listen. Of `blobs`, it gives out to anyone those that a notice has named: the terms and the base
+    /// parameters of rounds. Nothing else in the store can be asked for.
     ///
     /// # Errors
     /// [`HttpServerError`].
@@ -70,9 +89,32 @@ impl HttpMembers {
         blobs: Arc<dyn Blobs>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, HttpServerError> {
-        let _ = (blobs, clock);
-        Ok(Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("http-members")
+            .enable_all()
+            .build()
+            .map_err(HttpServerError::Runtime)?;
+        let failed = |source| HttpServerError::Listen {
             address: options.listen,
+            source,
+        };
+        let listener = runtime
+            .block_on(TcpListener::bind(options.listen))
+            .map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (sender, deliveries) = sync_channel(DELIVERIES_MAX);
+        let shared = Arc::new(Shared::new(options, blobs, clock, sender));
+        let service = router(shared.clone());
+        runtime.spawn(async move {
+            // It ends with the runtime; an error before that would be of one connection, which axum deals with.
+            let _ = axum::serve(listener, service).await;
+        });
+        Ok(Self {
+            address,
+            shared,
+            deliveries,
+            runtime: Some(runtime),
         })
     }
 
@@ -83,13 +125,21 @@ impl HttpMembers {
     }
 }
 
+impl Drop for HttpMembers {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Not waited for: a member that holds a connection open would hold up the end.
+            runtime.shutdown_background();
+        }
+    }
+}
+
 impl Members for HttpMembers {
     fn announce(&mut self, notice: &Notice) {
-        let _ = notice;
+        self.shared.announce(notice);
     }
 
     fn next(&mut self, wait: Duration) -> Option<Delivery> {
-        std::thread::sleep(wait);
-        None
+        self.deliveries.recv_timeout(wait).ok()
     }
 }
