@@ -68,7 +68,7 @@ pub struct MemberValue {
 pub struct ContributionReport {
     /// Always `counterweight/contribution-report/v1`.
     pub schema: String,
-    /// Digest of the hold-out file.
+    /// Digest of the hold-out file; of no bytes where there is none and each round survived counts the same.
     pub holdout: ContentDigest,
     /// Cap of one member.
     pub member_cap: Ppm,
@@ -172,6 +172,24 @@ impl Valuation {
             values,
         });
         Ok(self.rounds.last().expect("just pushed"))
+    }
+
+    /// Counts one closed round of a study without a hold-out: every survivor is worth the same.
+    pub fn count(&mut self, round: Round, updates: &[CheckedUpdate]) {
+        let mut values: Vec<MemberValue> = updates
+            .iter()
+            .map(|update| MemberValue {
+                member: update.get().member,
+                value_nano: 1,
+            })
+            .filter(|value| usize::from(value.member.0) < self.members)
+            .collect();
+        values.sort_unstable_by_key(|value| value.member);
+        self.rounds.push(RoundValue {
+            round,
+            loss_nano: 0,
+            values,
+        });
     }
 
     /// The report over all rounds observed.

@@ -11,10 +11,7 @@ mod work;
 use std::{sync::Arc, time::Duration};
 
 use counterweight_primitives::{Address, AssetId, ContentDigest, MemberIndex, Round, StudyId};
-use counterweight_provenance::{
-    blobs::BlobError,
-    ledger::{self as provenance, ConsentReader},
-};
+use counterweight_provenance::{blobs::BlobError, ledger::ConsentReader};
 
 pub use self::{
     run::MemberOptions,
@@ -132,7 +129,7 @@ pub enum MemberError {
         dataset: AssetId,
         /// Why not.
         #[source]
-        source: provenance::LedgerError,
+        source: LedgerError,
     },
     /// The steward does not allow the study's purpose.
     #[error("the steward of dataset {dataset} does not allow {purpose}")]

@@ -11,9 +11,7 @@ use counterweight_primitives::{
     Address, Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, StudyId, UnixSeconds,
 };
 use counterweight_provenance::{
-    ledger::{
-        self as provenance, Consent, ConsentChange, ConsentEpoch, ConsentLedger, ConsentReader, consent_at,
-    },
+    ledger::{Consent, ConsentChange, ConsentEpoch, ConsentLedger, ConsentReader, consent_at},
     purpose::PurposeSet,
 };
 
@@ -172,7 +170,7 @@ impl StudyLedger for MemoryLedger {
 }
 
 impl ConsentReader for MemoryLedger {
-    fn consent(&self, dataset: AssetId) -> Result<Consent, provenance::LedgerError> {
+    fn consent(&self, dataset: AssetId) -> Result<Consent, LedgerError> {
         Ok(consent_at(
             &self.rules().consent_history(dataset),
             self.seconds(),
@@ -180,11 +178,11 @@ impl ConsentReader for MemoryLedger {
         ))
     }
 
-    fn is_allowed(&self, dataset: AssetId, purpose: PurposeIndex) -> Result<bool, provenance::LedgerError> {
+    fn is_allowed(&self, dataset: AssetId, purpose: PurposeIndex) -> Result<bool, LedgerError> {
         Ok(self.consent(dataset)?.allows(purpose, self.seconds()))
     }
 
-    fn consent_history(&self, dataset: AssetId) -> Result<Vec<ConsentEpoch>, provenance::LedgerError> {
+    fn consent_history(&self, dataset: AssetId) -> Result<Vec<ConsentEpoch>, LedgerError> {
         Ok(self.rules().consent_history(dataset))
     }
 }
@@ -195,13 +193,13 @@ impl ConsentLedger for MemoryLedger {
         dataset: AssetId,
         purposes: PurposeSet,
         expiry: Option<UnixSeconds>,
-    ) -> Result<u32, provenance::LedgerError> {
+    ) -> Result<u32, LedgerError> {
         let change = ConsentChange::Granted { purposes, expiry };
         let now = self.seconds();
         self.rules().change_consent(self.account, dataset, change, now)
     }
 
-    fn revoke(&self, dataset: AssetId, purposes: PurposeSet) -> Result<u32, provenance::LedgerError> {
+    fn revoke(&self, dataset: AssetId, purposes: PurposeSet) -> Result<u32, LedgerError> {
         let change = ConsentChange::Revoked { purposes };
         let now = self.seconds();
         self.rules().change_consent(self.account, dataset, change, now)

@@ -1,14 +1,14 @@
 //! The computation of a study from its updates: the part that coordinator and auditor share, and which anyone can
 //! repeat.
 
-use counterweight_primitives::{AssetId, ContentDigest, MemberIndex, Round, StudyId};
+use counterweight_primitives::{AssetId, ContentDigest, MemberIndex, Ppm, Round, StudyId};
 use counterweight_provenance::blobs::BlobError;
 
 use crate::{
     aggregate::{AggregateError, WeightedSum},
     architecture::ArchitectureError,
     blobs::Blobs,
-    contribution::{ContributionError, RoundValue, Valuation},
+    contribution::{ContributionError, ContributionReport, RoundValue, Valuation},
     ledger::StudyState,
     member_set::MemberSet,
     parameters::Parameters,
@@ -40,6 +40,14 @@ pub enum ReplayError {
     /// The terms describe no model.
     #[error(transparent)]
     Architecture(#[from] ArchitectureError),
+    /// A setting of the server optimiser is out of range.
+    #[error("the aggregation's {setting} must be {expected}")]
+    Aggregation {
+        /// Its key.
+        setting: &'static str,
+        /// Its range.
+        expected: &'static str,
+    },
     /// The parameters to start from have another shape than the terms say.
     #[error("the model to start from has another architecture than the study")]
     OtherStart,
@@ -125,13 +133,19 @@ impl Replay {
     /// Before the first round of a study with so many members.
     ///
     /// # Errors
-    /// [`ReplayError::OtherStart`] or [`ReplayError::Architecture`].
+    /// [`ReplayError::OtherStart`], [`ReplayError::Architecture`] or [`ReplayError::Aggregation`].
     pub fn new(
         study: StudyId,
         terms: &PublicTerms,
         start: Option<&Parameters>,
         members: usize,
     ) -> Result<Self, ReplayError> {
+        // Terms may come from a stranger: nothing is built before their sizes are known to be sane.
+        terms.architecture.check()?;
+        terms
+            .aggregation
+            .check()
+            .map_err(|(setting, expected)| ReplayError::Aggregation { setting, expected })?;
         let parameters = match start {
             Some(start) if *start.architecture() == terms.architecture => start.clone(),
             Some(_) => return Err(ReplayError::OtherStart),
@@ -158,12 +172,6 @@ impl Replay {
     #[must_use]
     pub fn digest(&self) -> ContentDigest {
         self.digest
-    }
-
-    /// The values of the rounds so far.
-    #[must_use]
-    pub fn valuation(&self) -> &Valuation {
-        &self.valuation
     }
 
     /// Rounds computed.
@@ -237,6 +245,15 @@ impl Replay {
     /// [`ReplayError::Aggregate`] or [`ReplayError::Server`].
     pub fn preview(&self, round: Round, updates: &[CheckedUpdate]) -> Result<Parameters, ReplayError> {
         self.stepped(round, updates).map(|(parameters, _)| parameters)
+    }
+
+    /// The contribution report over the rounds so far.
+    #[must_use]
+    pub fn report(&self, member_cap: Ppm) -> ContributionReport {
+        self.valuation.report(
+            self.terms.holdout.unwrap_or_else(|| ContentDigest::of(b"")),
+            member_cap,
+        )
     }
 
     /// Moves on by a round: aggregates the updates, lets the server optimiser step, and values the survivors on the

@@ -9,7 +9,6 @@ use super::{
     RoundNotice, RoundSummary, StudyEvent, StudyOutcome, asked_members,
 };
 use crate::{
-    contribution::ContributionReport,
     journal::Entry,
     ledger::{LedgerError, Phase, RoundRecord, StudyLedger, StudyState},
     member_set::MemberSet,
@@ -616,7 +615,7 @@ impl Coordinator<'_> {
     ) -> Result<StudyOutcome, CoordinatorError> {
         let study = self.plan.study;
         let state = self.state("reading the study")?;
-        let report = self.report(&replay, &state);
+        let report = replay.report(state.member_cap);
         let evidence = self.environment.blobs.put(&report.to_bytes()?)?;
         let contributions = report.contributions.clone();
         self.act(
@@ -658,11 +657,6 @@ impl Coordinator<'_> {
             rounds,
             state,
         })
-    }
-
-    fn report(&self, replay: &Replay, state: &StudyState) -> ContributionReport {
-        let holdout = self.plan.terms.holdout.unwrap_or(ContentDigest([0; 32]));
-        replay.valuation().report(holdout, state.member_cap)
     }
 
     fn open_record(&mut self, round: Round) -> Result<RoundRecord, CoordinatorError> {

@@ -69,7 +69,7 @@ impl Member {
     /// Largest model file of the study, in bytes.
     #[must_use]
     pub fn model_bytes_max(&self) -> u64 {
-        crate::architecture::MOST_PARAMETERS as u64 * 4 + MODEL_OVERHEAD
+        self.setup.terms.architecture.parameters() as u64 * 4 + MODEL_OVERHEAD
     }
 
     /// Joins, unless it has joined already; its index.
@@ -169,10 +169,8 @@ impl Member {
         }
         let base =
             Parameters::from_safetensors(base).map_err(|source| MemberError::Base { round, source })?;
-        if *base.architecture() != terms.architecture {
-            let source = crate::parameters::ParametersError::OtherArchitecture;
-            return Err(MemberError::Base { round, source });
-        }
+        base.check_architecture(&terms.architecture)
+            .map_err(|source| MemberError::Base { round, source })?;
         let seed = ShuffleSeed::derive(terms.seed, round.0, &data.0);
         let trained = train(&base, rows, &terms.local, seed)?;
         let rules = UpdateRules {

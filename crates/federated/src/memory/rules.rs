@@ -6,7 +6,10 @@ use counterweight_primitives::{
     Address, Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, StudyId, UnixSeconds,
 };
 
-use counterweight_provenance::ledger::{self as provenance, ConsentChange, ConsentEpoch, consent_at};
+use counterweight_provenance::{
+    ledger::{ConsentChange, ConsentEpoch, consent_at},
+    purpose::PURPOSE_BITS,
+};
 
 use crate::{
     ledger::{
@@ -14,6 +17,9 @@ use crate::{
     },
     member_set::{MEMBERS_MAX, MemberSet},
 };
+
+/// Longest a study may last, in seconds: ten years.
+const LONGEST_STUDY: u64 = 3_650 * 86_400;
 
 /// Everything recorded.
 #[derive(Default)]
@@ -81,13 +87,13 @@ impl Rules {
         dataset: AssetId,
         change: ConsentChange,
         now: UnixSeconds,
-    ) -> Result<u32, provenance::LedgerError> {
+    ) -> Result<u32, LedgerError> {
         let found = self
             .datasets
             .get_mut(&dataset)
             .filter(|found| found.owner == steward);
         let epochs = &mut found
-            .ok_or_else(|| provenance::LedgerError::Refused {
+            .ok_or_else(|| LedgerError::Refused {
                 name: "NotSteward".to_owned(),
                 reason: format!("NotSteward(datasetId: {dataset}, caller: {steward})"),
             })?
@@ -136,17 +142,24 @@ impl Rules {
     ) -> Result<StudyId, LedgerError> {
         let fields = [
             ("coordinator", terms.coordinator != Address::ZERO),
+            ("bond", terms.budget.checked_add(terms.bond).is_some()),
+            ("purpose", terms.purpose.0 < PURPOSE_BITS),
             ("termsDigest", terms.terms != ContentDigest([0; 32])),
+            ("maxMembers", usize::from(terms.max_members) <= MEMBERS_MAX),
             (
                 "minMembers",
                 terms.min_members >= 1 && terms.min_members <= terms.max_members,
             ),
-            ("maxMembers", usize::from(terms.max_members) <= MEMBERS_MAX),
-            ("rounds", terms.rounds > 0),
+            ("rounds", (1..=u32::from(u16::MAX)).contains(&terms.rounds)),
             ("roundSeconds", terms.round_seconds > 0),
             ("closeSeconds", terms.close_seconds > 0),
             ("enrolUntil", terms.enrol_until > now),
-            ("finishBy", terms.finish_by > terms.enrol_until),
+            (
+                "finishBy",
+                terms.finish_by > terms.enrol_until && terms.finish_by.0 <= now.0 + LONGEST_STUDY,
+            ),
+            ("memberCapPpm", terms.member_cap > Ppm::ZERO),
+            ("invited", terms.invited.len() <= MEMBERS_MAX),
         ];
         for (field, holds) in fields {
             check(holds, || refused("InvalidTerms", format_args!("field: {field}")))?;
@@ -194,6 +207,9 @@ impl Rules {
     ) -> Result<MemberIndex, LedgerError> {
         let found = self.study(study)?;
         found.phase(study, Phase::Enrolling)?;
+        check(now < found.terms.enrol_until, || {
+            too_late(now, found.terms.enrol_until)
+        })?;
         let invited = &found.terms.invited;
         check(invited.is_empty() || invited.contains(&account), || {
             refused("NotInvited", format_args!("study: {study}, account: {account}"))
@@ -241,12 +257,7 @@ impl Rules {
         found.phase(study, Phase::Enrolling)?;
         check(
             account == found.state.coordinator || now >= found.terms.enrol_until,
-            || {
-                refused(
-                    "NotCoordinator",
-                    format_args!("study: {study}, caller: {account}"),
-                )
-            },
+            || too_early(now, found.terms.enrol_until),
         )?;
         let (count, needed) = (found.state.members.len(), found.state.min_members);
         check(count >= usize::from(needed), || {
@@ -266,6 +277,9 @@ impl Rules {
         let found = self.study_mut(study)?;
         found.phase(study, Phase::Running)?;
         found.coordinator(study, account)?;
+        check(now < found.terms.finish_by, || {
+            too_late(now, found.terms.finish_by)
+        })?;
         let state = &mut found.state;
         check(!state.round_open, || {
             refused(
@@ -281,7 +295,8 @@ impl Rules {
         })?;
         check(base != ContentDigest([0; 32]), || refused("DigestMissing", ""))?;
         check(state.result.is_none_or(|result| result == base), || {
-            refused("WrongBase", format_args!("study: {study}, base: {base}"))
+            let expected = state.result.unwrap_or(base);
+            refused("BaseMismatch", format_args!("expected: {expected}, got: {base}"))
         })?;
         state.round = Round(state.closed_rounds + 1);
         state.round_open = true;
@@ -312,27 +327,20 @@ impl Rules {
         found.phase(study, Phase::Running)?;
         found.open_round_is(study, round)?;
         let state = &found.state;
-        let joined = state
-            .members
-            .get(usize::from(member.0))
-            .filter(|joined| joined.account == account);
-        let dataset = joined
-            .ok_or_else(|| {
-                refused(
-                    "NotMember",
-                    format_args!("study: {study}, member: {member}, caller: {account}"),
-                )
-            })?
-            .dataset;
         check(now <= state.commit_by, || too_late(now, state.commit_by))?;
+        let joined = state.members.get(usize::from(member.0));
+        let Some(joined) = joined.filter(|joined| joined.account == account) else {
+            let values = format!("study: {study}, member: {member}, caller: {account}");
+            return Err(refused("NotMember", values));
+        };
+        check(update != ContentDigest([0; 32]), || refused("DigestMissing", ""))?;
         check(!MemberSet(state.committed).contains(member), || {
             refused(
                 "AlreadyCommitted",
                 format_args!("study: {study}, round: {round}, member: {member}"),
             )
         })?;
-        check(update != ContentDigest([0; 32]), || refused("DigestMissing", ""))?;
-        self.require_consent(dataset, state.purpose, now)?;
+        self.require_consent(joined.dataset, state.purpose, now)?;
         let found = self.study_mut(study)?;
         found.state.committed |= 1 << member.0;
         if let Some(record) = found.rounds.last_mut() {
@@ -370,9 +378,9 @@ impl Rules {
         for member in MemberSet(survivors).iter() {
             state.members[usize::from(member.0)].survived += 1;
         }
-        state.round_open = false;
         state.closed_rounds += 1;
         state.result = Some(result);
+        found.no_open_round();
         if let Some(record) = found.rounds.last_mut() {
             record.closed = Some(RoundClosing {
                 survivors,
@@ -386,13 +394,14 @@ impl Rules {
     pub(super) fn expire_round(&mut self, study: StudyId, now: UnixSeconds) -> Result<(), LedgerError> {
         let found = self.study_mut(study)?;
         found.phase(study, Phase::Running)?;
-        let state = &mut found.state;
+        let state = &found.state;
         check(state.round_open, || {
             refused("RoundNotOpen", format_args!("study: {study}"))
         })?;
-        check(now > state.close_by, || too_early(now, state.close_by))?;
-        state.round_open = false;
-        state.committed = 0;
+        check(now > state.close_by, || {
+            too_early(now, UnixSeconds(state.close_by.0 + 1))
+        })?;
+        found.no_open_round();
         Ok(())
     }
 
@@ -457,11 +466,15 @@ impl Rules {
     ) -> Result<(), LedgerError> {
         let found = self.study_mut(study)?;
         found.phase(study, Phase::Enrolling)?;
-        let too_few = found.state.members.len() < usize::from(found.state.min_members);
-        let overdue = now >= found.terms.enrol_until && too_few;
-        check(account == found.state.sponsor || overdue, || {
-            refused("NotSponsor", format_args!("study: {study}, caller: {account}"))
-        })?;
+        if account != found.state.sponsor {
+            check(now >= found.terms.enrol_until, || {
+                too_early(now, found.terms.enrol_until)
+            })?;
+            let (count, needed) = (found.state.members.len(), found.state.min_members);
+            check(count < usize::from(needed), || {
+                refused("EnoughMembers", format_args!("count: {count}, needed: {needed}"))
+            })?;
+        }
         found.state.phase = Phase::Cancelled;
         Ok(())
     }
@@ -473,14 +486,18 @@ impl Rules {
             too_early(now, found.terms.finish_by)
         })?;
         let state = &mut found.state;
-        // Paid for the rounds survived, each member's part of an equal split of the budget.
         let parts = u128::from(state.rounds) * state.members.len() as u128;
         for member in &mut state.members {
-            let earned = state.budget.0 / parts.max(1) * u128::from(member.survived);
-            member.reward = Amount(earned.min(state.member_cap.of(state.budget).0));
+            // The contract multiplies in 256 bits; here a budget that would overflow is divided first.
+            let survived = u128::from(member.survived);
+            let part = match state.budget.0.checked_mul(survived) {
+                Some(product) => product / parts.max(1),
+                None => state.budget.0 / parts.max(1) * survived,
+            };
+            member.reward = Amount(part.min(state.member_cap.of(state.budget).0));
         }
         state.phase = Phase::Abandoned;
-        state.round_open = false;
+        found.no_open_round();
         Ok(())
     }
 
@@ -492,12 +509,7 @@ impl Rules {
             .state
             .members
             .get_mut(usize::from(member.0))
-            .ok_or_else(|| {
-                refused(
-                    "NotMember",
-                    format_args!("study: {study}, member: {member}, caller: {}", Address::ZERO),
-                )
-            })?;
+            .ok_or_else(|| refused("UnknownMember", format_args!("study: {study}, member: {member}")))?;
         check(!joined.claimed, || {
             refused("AlreadyClaimed", format_args!("study: {study}, member: {member}"))
         })?;
@@ -519,6 +531,14 @@ impl Rules {
 }
 
 impl Study {
+    fn no_open_round(&mut self) {
+        let state = &mut self.state;
+        state.round_open = false;
+        state.round = Round(state.closed_rounds);
+        state.committed = 0;
+        (state.commit_by, state.close_by) = (UnixSeconds(0), UnixSeconds(0));
+    }
+
     fn phase(&self, study: StudyId, expected: Phase) -> Result<(), LedgerError> {
         let phase = self.state.phase;
         check(phase == expected, || {
