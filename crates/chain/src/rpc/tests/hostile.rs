@@ -3,35 +3,93 @@ use crate::rpc::dispatch::{Dispatcher, Session};
 
 /// Every method there is, with and without the development ones.
 const METHODS: [&str; 42] = [
-    "eth_chainId", "net_version", "web3_clientVersion", "eth_syncing", "eth_blockNumber", "eth_getBlockByNumber",
-    "eth_getBlockByHash", "eth_getBlockReceipts", "eth_getBlockTransactionCountByNumber",
-    "eth_getBlockTransactionCountByHash", "eth_getTransactionByBlockNumberAndIndex",
-    "eth_getTransactionByBlockHashAndIndex", "eth_getTransactionByHash", "eth_getRawTransactionByHash",
-    "eth_getTransactionReceipt", "eth_sendRawTransaction", "eth_getBalance", "eth_getTransactionCount", "eth_getCode",
-    "eth_getStorageAt", "eth_call", "eth_estimateGas", "eth_gasPrice", "eth_maxPriorityFeePerGas", "eth_feeHistory",
-    "eth_getLogs", "eth_newFilter", "eth_newBlockFilter", "eth_newPendingTransactionFilter", "eth_getFilterChanges",
-    "eth_getFilterLogs", "eth_uninstallFilter", "eth_subscribe", "eth_unsubscribe", "eth_accounts",
-    "eth_sendTransaction", "personal_sign", "eth_sign", "evm_mine", "evm_increaseTime", "evm_setNextBlockTimestamp",
+    "eth_chainId",
+    "net_version",
+    "web3_clientVersion",
+    "eth_syncing",
+    "eth_blockNumber",
+    "eth_getBlockByNumber",
+    "eth_getBlockByHash",
+    "eth_getBlockReceipts",
+    "eth_getBlockTransactionCountByNumber",
+    "eth_getBlockTransactionCountByHash",
+    "eth_getTransactionByBlockNumberAndIndex",
+    "eth_getTransactionByBlockHashAndIndex",
+    "eth_getTransactionByHash",
+    "eth_getRawTransactionByHash",
+    "eth_getTransactionReceipt",
+    "eth_sendRawTransaction",
+    "eth_getBalance",
+    "eth_getTransactionCount",
+    "eth_getCode",
+    "eth_getStorageAt",
+    "eth_call",
+    "eth_estimateGas",
+    "eth_gasPrice",
+    "eth_maxPriorityFeePerGas",
+    "eth_feeHistory",
+    "eth_getLogs",
+    "eth_newFilter",
+    "eth_newBlockFilter",
+    "eth_newPendingTransactionFilter",
+    "eth_getFilterChanges",
+    "eth_getFilterLogs",
+    "eth_uninstallFilter",
+    "eth_subscribe",
+    "eth_unsubscribe",
+    "eth_accounts",
+    "eth_sendTransaction",
+    "personal_sign",
+    "eth_sign",
+    "evm_mine",
+    "evm_increaseTime",
+    "evm_setNextBlockTimestamp",
     "anvil_mine",
 ];
 
 #[test]
 fn no_method_fails_inside_on_any_parameters() {
     let chain = EmbeddedChain::in_memory(Genesis::development(), Config::default()).unwrap();
-    let node = Dispatcher::new(chain, Options { development: true, ..Options::default() });
+    let node = Dispatcher::new(
+        chain,
+        Options {
+            development: true,
+            ..Options::default()
+        },
+    );
     let session = Session::new(4);
     let address = DevelopmentAccount::nth(0).address();
     let junk = [
-        json!(null), json!(true), json!(-1), json!(1.5), json!(1e300), json!(""), json!("0x"), json!("0x0"), json!("0xffffffffffffffff"),
-        json!("0x1ffffffffffffffff"), json!("latest"), json!("logs"), json!([]), json!({}), json!(address), json!(B256::ZERO),
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1.5),
+        json!(1e300),
+        json!(""),
+        json!("0x"),
+        json!("0x0"),
+        json!("0xffffffffffffffff"),
+        json!("0x1ffffffffffffffff"),
+        json!("latest"),
+        json!("logs"),
+        json!([]),
+        json!({}),
+        json!(address),
+        json!(B256::ZERO),
         json!({"from": address, "to": address, "value": U256::MAX, "gas": "0xffffffffffffffff"}),
         json!({"from": address, "gasPrice": U256::from(u128::MAX), "data": "0xfe"}),
         json!({"fromBlock": "0xffffffffffffffff", "toBlock": "0xffffffffffffffff", "topics": [[], null, [null]]}),
-        json!({"topics": [null, null, null, null, null, null]}), json!([[[]]]),
-        json!({"blockHash": "latest"}), json!([1, 2, 3]), json!("\u{0}\u{1F600}"),
+        json!({"topics": [null, null, null, null, null, null]}),
+        json!([[[]]]),
+        json!({"blockHash": "latest"}),
+        json!([1, 2, 3]),
+        json!("\u{0}\u{1F600}"),
     ];
     // The time is set last, since a chain at the end of time makes no more blocks.
-    for method in METHODS.iter().filter(|method| !method.starts_with("evm_") && !method.starts_with("anvil_")) {
+    for method in METHODS
+        .iter()
+        .filter(|method| !method.starts_with("evm_") && !method.starts_with("anvil_"))
+    {
         let mut lists = vec![json!([]), json!(null), json!({}), json!("x"), json!(vec![0; 50])];
         for first in &junk {
             lists.push(json!([first]));
@@ -43,7 +101,10 @@ fn no_method_fails_inside_on_any_parameters() {
             let body = json!({"id": 1, "method": method, "params": params}).to_string();
             let response = node.respond(body.as_bytes(), Some(&session)).unwrap();
             let response: Value = serde_json::from_slice(&response).unwrap();
-            assert!(response.get("result").is_some() || response["error"]["code"].is_i64(), "{response}");
+            assert!(
+                response.get("result").is_some() || response["error"]["code"].is_i64(),
+                "{response}"
+            );
             assert_ne!(response["error"]["code"], -32603, "{body}: {response}");
         }
     }
@@ -53,10 +114,25 @@ fn no_method_fails_inside_on_any_parameters() {
 fn what_clients_must_see_refused_is_refused() {
     let node = Node::new();
     for method in [
-        "eth_fillTransaction", "eth_getAccountInfo", "anvil_nodeInfo", "eth_getProof", "eth_createAccessList",
-        "eth_sendTransaction", "eth_sign", "personal_sign", "eth_signTypedData_v4", "evm_mine", "evm_increaseTime",
-        "evm_setNextBlockTimestamp", "anvil_mine", "hardhat_mine", "anvil_setBalance", "debug_traceTransaction",
-        "admin_addPeer", "", "eth_chainID",
+        "eth_fillTransaction",
+        "eth_getAccountInfo",
+        "anvil_nodeInfo",
+        "eth_getProof",
+        "eth_createAccessList",
+        "eth_sendTransaction",
+        "eth_sign",
+        "personal_sign",
+        "eth_signTypedData_v4",
+        "evm_mine",
+        "evm_increaseTime",
+        "evm_setNextBlockTimestamp",
+        "anvil_mine",
+        "hardhat_mine",
+        "anvil_setBalance",
+        "debug_traceTransaction",
+        "admin_addPeer",
+        "",
+        "eth_chainID",
     ] {
         let error = node.refusal(method, json!([]));
         assert_eq!(error["code"], -32601, "{method}");
@@ -76,10 +152,19 @@ fn subscriptions_over_http_are_refused() {
 fn wrong_parameters_say_which_and_why() {
     let node = Node::new();
     let error = node.refusal("eth_getBalance", json!([]));
-    assert_eq!(error, json!({"code": -32602, "message": "missing value for required argument 0: address"}));
+    assert_eq!(
+        error,
+        json!({"code": -32602, "message": "missing value for required argument 0: address"})
+    );
     let error = node.refusal("eth_getBalance", json!([node.account(0), "tomorrow"]));
     assert_eq!(error["code"], -32602);
-    assert!(error["message"].as_str().unwrap().starts_with("invalid argument 1, block: "), "{error}");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("invalid argument 1, block: "),
+        "{error}"
+    );
     let error = node.refusal("eth_chainId", json!([1]));
     assert_eq!(error["message"], "too many arguments, want at most 0");
     let error = node.refusal("eth_call", json!([{"data": "0x01", "input": "0x02"}]));

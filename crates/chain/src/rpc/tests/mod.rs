@@ -53,7 +53,11 @@ impl Node {
     fn with(options: Options) -> Self {
         let chain = EmbeddedChain::in_memory(Genesis::development(), Config::default()).unwrap();
         let server = serve(chain.clone(), SocketAddr::from(([127, 0, 0, 1], 0)), options).unwrap();
-        Self { chain, server, accounts: DevelopmentAccount::all() }
+        Self {
+            chain,
+            server,
+            accounts: DevelopmentAccount::all(),
+        }
     }
 
     fn account(&self, index: usize) -> Address {
@@ -70,14 +74,25 @@ impl Node {
         let _ = stream.read_to_end(&mut bytes);
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
-        Reply { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or_default();
+        Reply {
+            status,
+            head: head.to_ascii_lowercase(),
+            body: body.to_owned(),
+        }
     }
 
     fn post_with(&self, headers: &str, body: &str) -> Reply {
         let length = body.len();
         self.exchange(
-            format!("POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}").as_bytes(),
+            format!(
+                "POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+            )
+            .as_bytes(),
         )
     }
 
@@ -118,13 +133,21 @@ impl Node {
             input,
             ..TxEip1559::default()
         });
-        let signature = self.accounts[account].signer.sign_hash_sync(&transaction.signature_hash()).unwrap();
-        TxEnvelope::from(transaction.into_signed(signature)).encoded_2718().into()
+        let signature = self.accounts[account]
+            .signer
+            .sign_hash_sync(&transaction.signature_hash())
+            .unwrap();
+        TxEnvelope::from(transaction.into_signed(signature))
+            .encoded_2718()
+            .into()
     }
 
     /// Sends from an account with its next nonce.
     fn send(&self, account: usize, to: TxKind, value: u64, input: impl Into<Bytes>) -> B256 {
-        let nonce = self.ask("eth_getTransactionCount", json!([self.account(account), "pending"]));
+        let nonce = self.ask(
+            "eth_getTransactionCount",
+            json!([self.account(account), "pending"]),
+        );
         let nonce = quantity(&nonce);
         let raw = self.signed(account, nonce, to, value, input.into());
         serde_json::from_value(self.ask("eth_sendRawTransaction", json!([raw]))).unwrap()
@@ -136,15 +159,26 @@ impl Node {
 
     /// Deploys the development token from account 0.
     fn token(&self) -> Address {
-        let artifact: Value =
-            serde_json::from_str(include_str!("../../../../../contracts/artifacts/DevelopmentToken.json")).unwrap();
+        let artifact: Value = serde_json::from_str(include_str!(
+            "../../../../../contracts/artifacts/DevelopmentToken.json"
+        ))
+        .unwrap();
         let code: Bytes = serde_json::from_value(artifact["bytecode"].clone()).unwrap();
         let hash = self.send(0, TxKind::Create, 0, code);
         serde_json::from_value(self.receipt(hash)["contractAddress"].clone()).unwrap()
     }
 
     fn mint(&self, token: Address, to: Address, amount: u64) -> B256 {
-        self.send(0, token.into(), 0, mintCall { to, amount: U256::from(amount) }.abi_encode())
+        self.send(
+            0,
+            token.into(),
+            0,
+            mintCall {
+                to,
+                amount: U256::from(amount),
+            }
+            .abi_encode(),
+        )
     }
 }
 

@@ -10,7 +10,10 @@ fn a_batch_is_answered_in_order_and_its_notifications_are_not() {
         {"jsonrpc": "2.0", "id": null, "method": "eth_nothing"},
     ]));
     assert_eq!(answers.as_array().unwrap().len(), 3);
-    assert_eq!(answers[0], json!({"jsonrpc": "2.0", "id": "a", "result": "0x7a69"}));
+    assert_eq!(
+        answers[0],
+        json!({"jsonrpc": "2.0", "id": "a", "result": "0x7a69"})
+    );
     assert_eq!(answers[1]["error"]["code"], -32600);
     assert_eq!(answers[2]["error"]["code"], -32601);
     let silent = node.post(r#"[{"method":"eth_chainId"}]"#);
@@ -33,7 +36,9 @@ fn transactions_sent_in_one_batch_share_a_block_and_fail_one_by_one() {
     ]));
     assert_eq!(answers[1]["error"]["code"], -32000);
     assert_eq!(answers[2]["error"]["code"], -32602);
-    let block = |answer: usize| node.ask("eth_getTransactionReceipt", json!([answers[answer]["result"]]))["blockNumber"].clone();
+    let block = |answer: usize| {
+        node.ask("eth_getTransactionReceipt", json!([answers[answer]["result"]]))["blockNumber"].clone()
+    };
     assert_eq!(block(0), "0x1");
     assert_eq!(block(3), "0x1");
     assert_eq!(answers[4]["result"], "0x1");
@@ -52,7 +57,10 @@ fn requests_beyond_the_limits_are_refused() {
     assert_eq!(large.status, 413);
     assert!(large.body.contains("-32005"), "{}", large.body);
     // A block with its header is longer than 500 bytes.
-    assert_eq!(node.refusal("eth_getBlockByNumber", json!(["latest", false]))["code"], -32005);
+    assert_eq!(
+        node.refusal("eth_getBlockByNumber", json!(["latest", false]))["code"],
+        -32005
+    );
     let answers = node.post_json(&json!([
         {"id": 1, "method": "eth_getBlockByNumber", "params": ["latest", false]},
         {"id": 2, "method": "eth_chainId"},
@@ -66,7 +74,8 @@ fn a_batch_that_takes_too_long_is_cut() {
     let mut options = Options::default();
     options.limits.batch_time = Duration::ZERO;
     let node = Node::with(options);
-    let answers = node.post_json(&json!([{"id": 1, "method": "eth_chainId"}, {"id": 2, "method": "eth_chainId"}]));
+    let answers =
+        node.post_json(&json!([{"id": 1, "method": "eth_chainId"}, {"id": 2, "method": "eth_chainId"}]));
     assert_eq!(answers[1]["error"]["code"], -32005);
 }
 
@@ -76,7 +85,10 @@ fn only_known_hosts_are_answered() {
     let call = r#"{"id":1,"method":"eth_chainId"}"#;
     assert_eq!(node.post_with("Host: 127.0.0.1:8545\r\n", call).status, 200);
     assert_eq!(node.post_with("Host: rebound.example:8545\r\n", call).status, 403);
-    let listed = Node::with(Options { hosts: vec!["node.example".into()], ..Options::default() });
+    let listed = Node::with(Options {
+        hosts: vec!["node.example".into()],
+        ..Options::default()
+    });
     assert_eq!(listed.post_with("Host: node.example\r\n", call).status, 200);
 }
 
@@ -86,7 +98,13 @@ fn pages_of_this_machine_may_ask_and_others_may_not() {
     let call = r#"{"id":1,"method":"eth_chainId"}"#;
     let local = node.post_with("Host: localhost\r\nOrigin: http://localhost:3000\r\n", call);
     assert_eq!(local.status, 200);
-    assert!(local.head.contains("access-control-allow-origin: http://localhost:3000"), "{}", local.head);
+    assert!(
+        local
+            .head
+            .contains("access-control-allow-origin: http://localhost:3000"),
+        "{}",
+        local.head
+    );
     let foreign = node.post_with("Host: localhost\r\nOrigin: https://evil.example\r\n", call);
     assert_eq!(foreign.status, 403);
     assert!(!foreign.head.contains("access-control"), "{}", foreign.head);
@@ -95,27 +113,54 @@ fn pages_of_this_machine_may_ask_and_others_may_not() {
           Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n",
     );
     assert_eq!(preflight.status, 204);
-    assert!(preflight.head.contains("access-control-allow-headers: content-type"), "{}", preflight.head);
-    assert!(preflight.head.contains("access-control-allow-methods: post"), "{}", preflight.head);
+    assert!(
+        preflight
+            .head
+            .contains("access-control-allow-headers: content-type"),
+        "{}",
+        preflight.head
+    );
+    assert!(
+        preflight.head.contains("access-control-allow-methods: post"),
+        "{}",
+        preflight.head
+    );
 }
 
 #[test]
 fn what_is_not_json_rpc_is_told_so() {
     let node = Node::new();
-    for (body, code) in [("", -32700), ("{", -32700), ("null", -32600), ("{}", -32600), ("[]", -32600)] {
+    for (body, code) in [
+        ("", -32700),
+        ("{", -32700),
+        ("null", -32600),
+        ("{}", -32600),
+        ("[]", -32600),
+    ] {
         let reply: Value = serde_json::from_str(&node.post(body).body).unwrap();
         assert_eq!(reply["error"]["code"], code, "{body}");
         assert_eq!(reply["id"], Value::Null);
     }
-    assert_eq!(node.exchange(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").status, 200);
-    assert_eq!(node.exchange(b"PUT / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").status, 405);
+    assert_eq!(
+        node.exchange(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .status,
+        200
+    );
+    assert_eq!(
+        node.exchange(b"PUT / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .status,
+        405
+    );
 }
 
 #[test]
 fn a_taken_port_is_said_at_once() {
     let node = Node::new();
     let error = serve(node.chain.clone(), node.server.address(), Options::default()).unwrap_err();
-    assert!(error.to_string().contains(&node.server.address().to_string()), "{error}");
+    assert!(
+        error.to_string().contains(&node.server.address().to_string()),
+        "{error}"
+    );
 }
 
 #[test]

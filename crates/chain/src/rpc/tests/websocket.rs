@@ -13,7 +13,10 @@ impl Client {
         let stream = TcpStream::connect(node.server.address()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let (socket, _) = client(format!("ws://{}/", node.server.address()), stream).unwrap();
-        Self { socket, told: Vec::new() }
+        Self {
+            socket,
+            told: Vec::new(),
+        }
     }
 
     fn read(&mut self) -> Value {
@@ -38,7 +41,8 @@ impl Client {
     }
 
     fn ask(&mut self, method: &str, params: Value) -> Value {
-        let mut response = self.respond(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}));
+        let mut response =
+            self.respond(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}));
         assert!(response.get("error").is_none(), "{method}: {response}");
         response["result"].take()
     }
@@ -46,7 +50,11 @@ impl Client {
     /// The next notification of a subscription.
     fn news(&mut self, subscription: &Value) -> Value {
         loop {
-            if let Some(place) = self.told.iter().position(|told| told["params"]["subscription"] == *subscription) {
+            if let Some(place) = self
+                .told
+                .iter()
+                .position(|told| told["params"]["subscription"] == *subscription)
+            {
                 let told = self.told.remove(place);
                 assert_eq!(told["method"], "eth_subscription");
                 return told["params"]["result"].clone();
@@ -62,7 +70,8 @@ fn requests_and_batches_are_answered() {
     let node = Node::new();
     let mut client = Client::new(&node);
     assert_eq!(client.ask("eth_chainId", json!([])), "0x7a69");
-    let batch = client.respond(&json!([{"id": 1, "method": "eth_chainId"}, {"id": 2, "method": "eth_nothing"}]));
+    let batch =
+        client.respond(&json!([{"id": 1, "method": "eth_chainId"}, {"id": 2, "method": "eth_nothing"}]));
     assert_eq!(batch[1]["error"]["code"], -32601);
     client.socket.send(Message::text("{")).unwrap();
     assert_eq!(client.read()["error"]["code"], -32700);
@@ -87,7 +96,12 @@ fn subscribers_are_told_of_heads_logs_and_pending_transactions() {
         assert_eq!(client.news(&pending), json!(hash));
         assert_eq!(client.news(&whole)["hash"], json!(hash));
     }
-    assert!(client.told.iter().all(|told| told["params"]["subscription"] != others));
+    assert!(
+        client
+            .told
+            .iter()
+            .all(|told| told["params"]["subscription"] != others)
+    );
 }
 
 #[test]
@@ -146,7 +160,10 @@ fn pages_of_other_sites_cannot_open_a_socket() {
             .header("Connection", "Upgrade")
             .header("Upgrade", "websocket")
             .header("Sec-WebSocket-Version", "13")
-            .header("Sec-WebSocket-Key", tungstenite::handshake::client::generate_key())
+            .header(
+                "Sec-WebSocket-Key",
+                tungstenite::handshake::client::generate_key(),
+            )
             .body(())
             .unwrap();
         client(request, TcpStream::connect(node.server.address()).unwrap()).is_ok()
