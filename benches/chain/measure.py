@@ -1,0 +1,165 @@
+"""Measures ERC-20 transfers: ours in process, ours over JSON-RPC, anvil over the same JSON-RPC.
+
+All get the same kind of load: ten senders, every recipient new, signed before the clock starts; over JSON-RPC the very
+same bytes in the same batches over the same connections. The clock stops when every receipt was read. Ours writes
+every block durably to disk, state, transaction and receipt roots included; anvil keeps everything in memory.
+
+Repetitions are interleaved, since the machine may be shared, and the median of each is taken. anvil counts with the
+faster of its two modes.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", HERE / "../../target")) / "release/examples"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Case:
+    """One way of running transfers, and what its repetitions gave."""
+
+    name: str
+    rates: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
+    peak_mib: list[float] = field(default_factory=list)
+    disk_mib: list[float] = field(default_factory=list)
+    gas: int = 0
+    blocks: int = 0
+
+
+def anvil() -> Path:
+    machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+    system = platform.system().lower()
+    return HERE / f"node_modules/@foundry-rs/anvil-{system}-{machine}/bin/anvil"
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def peak_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024
+
+
+def disk_mib(folder: Path) -> float:
+    """Space taken on disk, which for files with holes is less than their length."""
+    return sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file()) / 2**20
+
+
+def over_rpc(case: Case, command: list[str], options: argparse.Namespace, extra: list[str], data: Path | None) -> None:
+    node = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        for line in node.stdout:
+            if address := re.search(r"(?:http://|Listening on )([\d.]+:\d+)", line):
+                break
+        else:
+            raise RuntimeError(f"{command[0]} ended before it said where it listens")
+        before = cpu_seconds(node.pid)
+        load = [TARGET / "rpc_load", f"http://{address[1]}", "--transfers", options.transfers]
+        load += ["--batch", options.batch, "--connections", options.connections, *extra]
+        report = json.loads(subprocess.run(list(map(str, load)), check=True, stdout=subprocess.PIPE, text=True).stdout)
+        case.cpu_seconds.append(cpu_seconds(node.pid) - before)
+        case.peak_mib.append(peak_mib(node.pid))
+    finally:
+        node.kill()
+        node.wait()
+    case.rates.append(report["transfers_per_second"])
+    case.gas, case.blocks = report["gas_per_transfer"], report["blocks"]
+    if data:
+        case.disk_mib.append(disk_mib(data))
+
+
+def in_process(case: Case, options: argparse.Namespace, data: Path) -> None:
+    command = [TARGET / "throughput", "--transfers", options.transfers, "--batch", options.batch, "--data", data]
+    run = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True)
+    report = json.loads(run.stdout.splitlines()[-1])
+    case.rates.append(report["transfers_per_second"])
+    case.cpu_seconds.append(report["cpu_seconds"])
+    case.peak_mib.append(report["peak_mib"])
+    case.gas, case.blocks = report["gas_per_transfer"], report["blocks"]
+    case.disk_mib.append(disk_mib(data))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--transfers", type=int, default=20_000)
+    parser.add_argument("--batch", type=int, default=500, help="transactions in one request, and in one block in process")
+    parser.add_argument("--connections", type=int, default=2)
+    parser.add_argument("--repetitions", type=int, default=3)
+    options = parser.parse_args()
+
+    ours_in_process = Case("ours, in process")
+    ours_over_rpc = Case("ours, JSON-RPC")
+    anvil_per_batch = Case(f"anvil, a block per batch of {options.batch}")
+    anvil_interval = Case("anvil, a block per second")
+    cases = [ours_in_process, ours_over_rpc, anvil_per_batch, anvil_interval]
+    peer = [str(anvil()), "--port", "0", "--hardfork", "osaka", "--gas-limit", "1000000000", "--order", "fifo"]
+    # Without a block per batch anvil's pool must hold what a second brings.
+    for repetition in range(options.repetitions):
+        print(f"repetition {repetition + 1} of {options.repetitions}", file=sys.stderr)
+        for case in cases:
+            data = Path(tempfile.mkdtemp(prefix="bench-chain-", dir=os.environ.get("BENCH_DIR")))
+            try:
+                if case is ours_in_process:
+                    in_process(case, options, data / "chain")
+                elif case is ours_over_rpc:
+                    over_rpc(case, [str(TARGET / "node"), "--port", "0", "--data", str(data / "chain")], options, [], data)
+                elif case is anvil_per_batch:
+                    over_rpc(case, [*peer, "--no-mining"], options, ["--mine"], None)
+                else:
+                    over_rpc(case, [*peer, "--block-time", "1"], options, [], None)
+            finally:
+                shutil.rmtree(data)
+
+    def median(values: list[float]) -> float:
+        return statistics.median(values) if values else float("nan")
+
+    print(f"{options.transfers} ERC-20 transfers to new accounts from ten senders; batches of {options.batch} over")
+    print(f"{options.connections} connections; medians of {options.repetitions}; rates from lowest to highest in brackets\n")
+    print(f"{'':34}{'transfers/s':>12} {'(range)':>16}{'CPU s':>8}{'peak MiB':>10}{'disk MiB':>10}{'gas':>8}{'blocks':>8}")
+    for case in cases:
+        spread = f"({min(case.rates):.0f}-{max(case.rates):.0f})"
+        disk = f"{median(case.disk_mib):.0f}" if case.disk_mib else "memory"
+        print(
+            f"{case.name:34}{median(case.rates):12.0f} {spread:>16}{median(case.cpu_seconds):8.1f}"
+            f"{median(case.peak_mib):10.0f}{disk:>10}{case.gas:8}{case.blocks:8}"
+        )
+    best = max([anvil_per_batch, anvil_interval], key=lambda case: median(case.rates))
+    rate = median(best.rates)
+    print(f"\nanvil counts with its faster mode: {best.name}")
+    figures = {
+        "in_process_tx_s": median(ours_in_process.rates),
+        "over_rpc_tx_s": median(ours_over_rpc.rates),
+        "anvil_tx_s": rate,
+        "anvil_mode": best.name.removeprefix("anvil, "),
+        "in_process_cpu_s": median(ours_in_process.cpu_seconds),
+        "over_rpc_cpu_s": median(ours_over_rpc.cpu_seconds),
+        "anvil_cpu_s": median(best.cpu_seconds),
+        "in_process_peak_mib": median(ours_in_process.peak_mib),
+        "over_rpc_peak_mib": median(ours_over_rpc.peak_mib),
+        "anvil_peak_mib": median(best.peak_mib),
+        "disk_mib": median(ours_over_rpc.disk_mib),
+        "gas_per_transfer": ours_over_rpc.gas,
+        "anvil_gas_per_transfer": best.gas,
+    }
+    ratios = {"in_process": median(ours_in_process.rates) / rate, "over_rpc": median(ours_over_rpc.rates) / rate}
+    rounded = {name: round(value, 3) if isinstance(value, float) else value for name, value in figures.items()}
+    print(json.dumps({"bench": "chain", "figures": rounded, "ratios": {k: round(v, 2) for k, v in ratios.items()}}))
+
+
+if __name__ == "__main__":
+    main()
