@@ -10,7 +10,8 @@ let node, address;
 
 /** Runs cast and gives what it prints. */
 async function cast(...args) {
-  const { stdout } = await promisify(execFile)(foundry("cast"), [...args, "--rpc-url", node.url]);
+  const [command, ...rest] = args;
+  const { stdout } = await promisify(execFile)(foundry("cast"), [command, "--rpc-url", node.url, ...rest]);
   return stdout.trim();
 }
 

@@ -32,13 +32,18 @@ pub(crate) fn get_logs(node: &Dispatcher, params: &mut Params<'_>) -> Answer {
             (number, number)
         }
         FilterBlockOption::Range { from_block, to_block } => {
-            let range = (from_block.unwrap_or_default(), to_block.unwrap_or_default());
-            let (from, to) = (height(node, range.0)?, height(node, range.1)?);
-            if from > to {
+            if let (Some(BlockNumberOrTag::Number(from)), Some(BlockNumberOrTag::Number(to))) =
+                (from_block, to_block)
+                && from > to
+            {
                 return Err(RpcError::invalid_params(
                     "invalid block range params: fromBlock is above toBlock",
                 ));
             }
+            let (from, to) = (
+                height(node, from_block.unwrap_or_default()),
+                height(node, to_block.unwrap_or_default()),
+            );
             (from, to)
         }
     };
@@ -46,12 +51,12 @@ pub(crate) fn get_logs(node: &Dispatcher, params: &mut Params<'_>) -> Answer {
 }
 
 /// Height a block of a range stands for; a number may lie above the newest block.
-fn height(node: &Dispatcher, block: BlockNumberOrTag) -> Result<u64, RpcError> {
-    Ok(match tag(block) {
+fn height(node: &Dispatcher, block: BlockNumberOrTag) -> u64 {
+    match tag(block) {
         BlockTag::Number(number) => number,
         BlockTag::Earliest => 0,
         _ => node.chain.head().number(),
-    })
+    }
 }
 
 fn query(node: &Dispatcher, selection: LogSelection, from: u64, to: u64) -> Result<Vec<Log>, RpcError> {
@@ -191,7 +196,7 @@ pub(crate) fn filter_logs(node: &Dispatcher, params: &mut Params<'_>) -> Answer 
             return Err(RpcError::invalid_params("the filter is not one for logs"));
         }
     };
-    let (from, to) = (height(node, range.0)?, height(node, range.1)?);
+    let (from, to) = (height(node, range.0), height(node, range.1));
     answer(&query(node, selection, from, to)?)
 }
 
