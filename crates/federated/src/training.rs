@@ -16,6 +16,7 @@ use crate::{decimal::Decimal, parameters::Parameters, table::Dataset};
 
 pub use metrics::{Metrics, evaluate};
 pub use shuffle::ShuffleSeed;
+pub(crate) use shuffle::shuffle;
 
 use network::Network;
 use optimiser::Optimiser;
