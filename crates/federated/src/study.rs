@@ -4,6 +4,7 @@
 //! [`StudyConfig`] is read with any serde format; [`StudyConfig::check`] then holds it to its rules and names the key
 //! that breaks one. [`terms::PublicTerms`] is what is committed on the chain.
 
+mod check;
 pub mod keys;
 pub mod schema;
 pub mod terms;
@@ -234,7 +235,7 @@ impl StudyConfig {
     /// # Errors
     /// [`StudyConfigError`] with the first key that breaks a rule.
     pub fn check(&self) -> Result<(), StudyConfigError> {
-        Ok(())
+        check::check(self)
     }
 
     /// The shape of the model: inputs from the columns, outputs from the classes.
@@ -242,7 +243,9 @@ impl StudyConfig {
     /// # Errors
     /// [`ArchitectureError`].
     pub fn architecture(&self) -> Result<Architecture, ArchitectureError> {
-        Err(ArchitectureError::EmptyLayer { layer: 0 })
+        let shape = self.shape();
+        shape.check()?;
+        Ok(shape)
     }
 
     fn shape(&self) -> Architecture {

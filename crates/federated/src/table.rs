@@ -155,7 +155,10 @@ impl Dataset {
 
     /// Values and class of a row, counted from 0.
     pub(crate) fn row(&self, index: usize) -> (&[f32], u32) {
-        (&self.features[index * self.inputs..][..self.inputs], self.labels[index])
+        (
+            &self.features[index * self.inputs..][..self.inputs],
+            self.labels[index],
+        )
     }
 }
 
@@ -195,6 +198,12 @@ pub fn member_rows(
 /// # Errors
 /// [`TableError`].
 pub fn holdout_rows(source: Source<'_>, data: &DataSection) -> Result<HoldoutRows, TableError> {
+    // Everyone who checks a study reads its hold-out, whoever wrote it: the simpler reader only.
+    if source.format != FileFormat::Csv {
+        return Err(TableError::HoldoutFormat {
+            file: source.name.to_owned(),
+        });
+    }
     let mut encoded = read(source, data)?;
     let all: Vec<u32> = (0..).take(encoded.labels.len()).collect();
     encoded.fill_missing(&all);

@@ -45,7 +45,10 @@ pub(super) fn read(
         .collect();
     let mut places = Vec::new();
     let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(|error| unreadable(&error))? {
+    while reader
+        .read_record(&mut record)
+        .map_err(|error| unreadable(&error))?
+    {
         let place = Place::Line(record.position().map_or(0, csv::Position::line));
         if record.len() != names.len() {
             return Err(TableError::Ragged {

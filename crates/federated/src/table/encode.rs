@@ -34,7 +34,10 @@ pub(super) enum Place {
     /// Of a text file, counted from 1.
     Line(u64),
     /// Of another file, counted from 1.
-    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "Parquet alone has rows without lines"))]
+    #[cfg_attr(
+        not(feature = "parquet"),
+        expect(dead_code, reason = "Parquet alone has rows without lines")
+    )]
     Row(u64),
 }
 
@@ -60,8 +63,9 @@ impl Wanted {
     pub(super) fn of(data: &DataSection) -> Self {
         let features = data.columns.iter().filter(|column| column.role == Role::Feature);
         let kind = |text: bool| if text { Kind::Text } else { Kind::Number };
-        let mut columns: Vec<_> =
-            features.map(|column| (column.name.clone(), kind(column.levels.is_some()))).collect();
+        let mut columns: Vec<_> = features
+            .map(|column| (column.name.clone(), kind(column.levels.is_some())))
+            .collect();
         let number = data.classes.is_empty() && !matches!(data.label.test, Some(LabelTest::Text(..)));
         columns.push((data.label.column.clone(), kind(!number)));
         Self { columns }
@@ -81,7 +85,11 @@ pub(super) fn encode(
         });
     }
     let label_cells = columns.pop().expect("the label is always asked for");
-    let features: Vec<_> = data.columns.iter().filter(|column| column.role == Role::Feature).collect();
+    let features: Vec<_> = data
+        .columns
+        .iter()
+        .filter(|column| column.role == Role::Feature)
+        .collect();
     let inputs: usize = features.iter().map(|column| column.inputs()).sum();
     if inputs.saturating_mul(places.len()) > MOST_VALUES {
         return Err(TableError::TooLarge {
@@ -104,7 +112,12 @@ pub(super) fn encode(
     };
     let rules: Vec<MissingRule> = rules.collect();
     'rows: for (row, place) in places.iter().enumerate() {
-        for ((cells, rule), (name, _)) in columns.iter().chain([&label_cells]).zip(&rules).zip(&wanted.columns) {
+        for ((cells, rule), (name, _)) in columns
+            .iter()
+            .chain([&label_cells])
+            .zip(&rules)
+            .zip(&wanted.columns)
+        {
             match (cells.is_missing(row), rule) {
                 (true, MissingRule::DropRow) => {
                     encoded.dropped += 1;
@@ -122,26 +135,30 @@ pub(super) fn encode(
         }
         for (cells, column) in columns.iter().zip(&features) {
             match (cells, &column.levels) {
-                (Cells::Numbers(numbers), None) => encoded.features.push(match (numbers[row], column.missing) {
-                    (Some(number), _) => number,
-                    (None, MissingRule::Constant(number)) => number.get(),
-                    (None, _) => f64::NAN,
-                }),
+                (Cells::Numbers(numbers), None) => {
+                    encoded.features.push(match (numbers[row], column.missing) {
+                        (Some(number), _) => number,
+                        (None, MissingRule::Constant(number)) => number.get(),
+                        (None, _) => f64::NAN,
+                    })
+                }
                 (Cells::Texts(texts), Some(levels)) => {
                     let level = match &texts[row] {
                         None => None,
-                        Some(text) => Some(position(levels, text).ok_or_else(|| TableError::UnknownLevel {
-                            file: file.to_owned(),
-                            place: place.to_string(),
-                            column: column.name.clone(),
-                            found: text.clone(),
-                            expected: levels.join(", "),
-                        })?),
+                        Some(text) => {
+                            Some(position(levels, text).ok_or_else(|| TableError::UnknownLevel {
+                                file: file.to_owned(),
+                                place: place.to_string(),
+                                column: column.name.clone(),
+                                found: text.clone(),
+                                expected: levels.join(", "),
+                            })?)
+                        }
                     };
                     let first = usize::from(column.drop_first);
-                    encoded
-                        .features
-                        .extend((first..levels.len()).map(|index| if level == Some(index) { 1.0 } else { 0.0 }));
+                    encoded.features.extend(
+                        (first..levels.len()).map(|index| if level == Some(index) { 1.0 } else { 0.0 }),
+                    );
                 }
                 _ => unreachable!("a column was read as its kind asks"),
             }
@@ -174,13 +191,7 @@ fn position(names: &[String], text: &str) -> Option<usize> {
     })
 }
 
-fn label(
-    file: &str,
-    data: &DataSection,
-    cells: &Cells,
-    row: usize,
-    place: Place,
-) -> Result<u32, TableError> {
+fn label(file: &str, data: &DataSection, cells: &Cells, row: usize, place: Place) -> Result<u32, TableError> {
     let unknown = |found: String, expected: String| TableError::UnknownLabel {
         file: file.to_owned(),
         place: place.to_string(),
@@ -206,7 +217,10 @@ fn label(
         (Cells::Numbers(numbers), _) => match numbers[row] {
             Some(0.0) => Ok(0),
             Some(1.0) => Ok(1),
-            other => Err(unknown(other.unwrap_or(f64::NAN).to_string(), "0 or 1".to_owned())),
+            other => Err(unknown(
+                other.unwrap_or(f64::NAN).to_string(),
+                "0 or 1".to_owned(),
+            )),
         },
         (Cells::Texts(texts), _) => {
             let text = texts[row].as_deref().unwrap_or("");
@@ -229,7 +243,13 @@ impl Encoded {
     /// Puts the mean of the given rows where a number is missing; 0 where none of them has one.
     pub(super) fn fill_missing(&mut self, rows: &[u32]) {
         for input in 0..self.inputs {
-            if !self.features.iter().skip(input).step_by(self.inputs).any(|value| value.is_nan()) {
+            if !self
+                .features
+                .iter()
+                .skip(input)
+                .step_by(self.inputs)
+                .any(|value| value.is_nan())
+            {
                 continue;
             }
             let (mut sum, mut count) = (0.0, 0.0);

@@ -44,9 +44,16 @@ impl Scaling {
     /// A scaled row. An input that never varied says nothing and becomes 0, also where another row has another value:
     /// dividing by its deviation would make that one value outweigh everything else.
     pub(super) fn apply(&self, values: &[f64]) -> impl Iterator<Item = f32> {
-        values.iter().zip(self.means.iter().zip(&self.deviations)).map(|(value, (mean, deviation))| {
-            if *deviation > 0.0 { ((value - mean) / deviation) as f32 } else { 0.0 }
-        })
+        values
+            .iter()
+            .zip(self.means.iter().zip(&self.deviations))
+            .map(|(value, (mean, deviation))| {
+                if *deviation > 0.0 {
+                    ((value - mean) / deviation) as f32
+                } else {
+                    0.0
+                }
+            })
     }
 
     /// Mean of each input.

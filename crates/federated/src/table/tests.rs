@@ -38,7 +38,9 @@ fn columns_become_inputs_in_the_order_listed() {
     assert_eq!(rows.train.inputs(), 4);
     assert_eq!(
         rows.train.features(),
-        [63.0, 0.0, 0.0, 230.0, 50.0, 0.0, 1.0, 220.0, 41.0, 1.0, 0.0, 210.0, 60.0, 0.0, 0.0, 220.0]
+        [
+            63.0, 0.0, 0.0, 230.0, 50.0, 0.0, 1.0, 220.0, 41.0, 1.0, 0.0, 210.0, 60.0, 0.0, 0.0, 220.0
+        ]
     );
     assert_eq!(rows.train.labels(), [0, 1, 1, 0]);
     assert!(rows.test.is_empty());
@@ -48,7 +50,9 @@ fn columns_become_inputs_in_the_order_listed() {
 fn inputs_have_mean_0_and_deviation_1_in_training() {
     let rows = read_all(HEART, &heart()).unwrap().train;
     for input in 0..rows.inputs() {
-        let values: Vec<f64> = (0..rows.len()).map(|row| f64::from(rows.row(row).0[input])).collect();
+        let values: Vec<f64> = (0..rows.len())
+            .map(|row| f64::from(rows.row(row).0[input]))
+            .collect();
         let mean = values.iter().sum::<f64>() / 4.0;
         let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 3.0;
         assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-5, "{input}");
@@ -66,7 +70,10 @@ fn an_input_that_never_varies_becomes_0() {
 fn members_can_be_scaled_by_the_holdout() {
     let mut data = heart();
     data.standardise = Standardise::Holdout;
-    assert_eq!(member_rows(csv(HEART), &data, None, 1), Err(TableError::HoldoutNeeded));
+    assert_eq!(
+        member_rows(csv(HEART), &data, None, 1),
+        Err(TableError::HoldoutNeeded)
+    );
     let holdout = holdout_rows(csv("age,pain,chol,num\n40,1,200,0\n60,2,220,1\n"), &data).unwrap();
     assert_eq!(holdout.scaling.means()[0], 50.0);
     let rows = member_rows(csv(HEART), &data, Some(&holdout), 1).unwrap();
@@ -87,7 +94,10 @@ fn reads_files_without_a_header_and_with_another_delimiter() {
         "#,
     );
     let rows = read_all("a; 1.5 ;cow\n\"b;\";2;ant\n", &data).unwrap().train;
-    assert_eq!((rows.features(), rows.labels()), ([1.5, 2.0].as_slice(), [2, 0].as_slice()));
+    assert_eq!(
+        (rows.features(), rows.labels()),
+        ([1.5, 2.0].as_slice(), [2, 0].as_slice())
+    );
 }
 
 #[test]
@@ -126,7 +136,10 @@ fn missing_values_follow_their_columns_rule() {
         column: "x".to_owned(),
     };
     assert_eq!(read_all(text, &with("\"refuse\"")), Err(expected));
-    assert!(matches!(read_all("x,y\n,0\n?,1\n", &with("\"mean\"")), Err(TableError::AllMissing { .. })));
+    assert!(matches!(
+        read_all("x,y\n,0\n?,1\n", &with("\"mean\"")),
+        Err(TableError::AllMissing { .. })
+    ));
     let none = TableError::NothingLeft {
         file: "clinic.csv".to_owned(),
         dropped: 2,
@@ -140,9 +153,18 @@ fn says_what_is_wrong_and_where() {
     for (text, message) in [
         ("", "clinic.csv has no rows"),
         ("age,pain,chol,num\n", "clinic.csv has no rows"),
-        ("age,pain,num\n1,1,1\n", "clinic.csv has no column \"chol\"; it has age, pain, num"),
-        ("age,pain,chol,age,num\n1,1,1,1,1\n", "clinic.csv has two columns \"age\""),
-        ("age,pain,chol,num\n1,1,1,0\n1,1,1\n", "clinic.csv, line 3: 3 values, expected 4"),
+        (
+            "age,pain,num\n1,1,1\n",
+            "clinic.csv has no column \"chol\"; it has age, pain, num",
+        ),
+        (
+            "age,pain,chol,age,num\n1,1,1,1,1\n",
+            "clinic.csv has two columns \"age\"",
+        ),
+        (
+            "age,pain,chol,num\n1,1,1,0\n1,1,1\n",
+            "clinic.csv, line 3: 3 values, expected 4",
+        ),
         (
             "age,pain,chol,num\nold,1,1,0\n",
             "clinic.csv, line 2, column \"age\": found \"old\", expected a finite number",
@@ -185,13 +207,31 @@ fn says_what_is_wrong_and_where() {
     );
     let mut wide = binary.clone();
     wide.delimiter = '→';
-    assert!(matches!(read_all("x,y\n1,1\n", &wide), Err(TableError::Unreadable { .. })));
+    assert!(matches!(
+        read_all("x,y\n1,1\n", &wide),
+        Err(TableError::Unreadable { .. })
+    ));
 }
 
 #[test]
 fn a_number_too_large_for_the_model_is_named() {
     let data = schema("columns = [\"x\"]\nlabel = \"y\"\nstandardise = \"none\"\n");
-    assert_eq!(read_all("x,y\n1,0\n1e300,1\n", &data), Err(TableError::NotFinite { row: 1, input: 0 }));
+    assert_eq!(
+        read_all("x,y\n1,0\n1e300,1\n", &data),
+        Err(TableError::NotFinite { row: 1, input: 0 })
+    );
+}
+
+#[test]
+fn a_holdout_is_csv() {
+    let source = Source {
+        format: FileFormat::Parquet,
+        ..csv("")
+    };
+    assert!(matches!(
+        holdout_rows(source, &heart()),
+        Err(TableError::HoldoutFormat { .. })
+    ));
 }
 
 #[test]
@@ -201,7 +241,10 @@ fn datasets_join_if_they_are_as_wide() {
     let all = Dataset::concat([&one, &two]).unwrap();
     assert_eq!((all.len(), all.row(2)), (3, ([5.0, 6.0].as_slice(), 1)));
     let three = Dataset::new(3, vec![0.0; 3], vec![0]).unwrap();
-    assert!(matches!(Dataset::concat([&one, &three]), Err(TableError::Shape { .. })));
+    assert!(matches!(
+        Dataset::concat([&one, &three]),
+        Err(TableError::Shape { .. })
+    ));
 }
 
 proptest! {
