@@ -4,11 +4,20 @@
 //! yes, no or unknown, in a sentence, and names what is wrong. Nothing is taken from a file that was not checked
 //! against a digest on the ledger, and no file makes it panic.
 
+mod computation;
+mod findings;
+mod money;
+
 use counterweight_primitives::{AssetId, ContentDigest, Ppm, StudyId};
 use counterweight_provenance::ledger::ConsentReader;
 use serde::Serialize;
 
-use crate::{blobs::Blobs, ledger::StudyReader, parameters::Parameters, study::FileFormat};
+use crate::{
+    blobs::Blobs,
+    ledger::{FinishRecord, LedgerError, RoundRecord, StudyReader, StudyState},
+    parameters::Parameters,
+    study::FileFormat,
+};
 
 /// An answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -35,6 +44,8 @@ pub enum CheckKind {
     Updates,
     /// Each round's result is the exact aggregate of its survivors, from the result before.
     Aggregation,
+    /// What is kept under a result's digest is that result, for each round that is kept and for the last.
+    Results,
     /// Contributions are the ones that the updates and the hold-out give.
     Contributions,
     /// Rewards are the ones that the contributions give.
@@ -135,12 +146,54 @@ pub struct Audit<'a> {
 }
 
 impl Audit<'_> {
-    /// Checks everything. Problems become answers; only a ledger that cannot be read makes every answer unknown.
+    /// Checks everything. Problems become answers; a ledger that cannot be read makes every answer unknown.
     #[must_use]
     pub fn run(&self) -> AuditReport {
+        let checks = match self.records() {
+            Ok((state, rounds, finish)) => {
+                let finish = finish.as_ref();
+                let (terms_check, terms) = self.check_terms(&state);
+                let mut checks = vec![terms_check];
+                checks.extend(self.check_computation(&state, &rounds, finish, terms.as_ref()));
+                checks.push(self.check_rewards(&state, &rounds, finish));
+                checks.push(self.check_consent(&state, &rounds));
+                checks.push(self.check_model(&state, finish));
+                checks.push(self.check_lineage(&state, finish));
+                checks
+            }
+            Err(error) => ALL.iter().map(|kind| unreadable(*kind, &error)).collect(),
+        };
         AuditReport {
             study: self.study,
-            checks: Vec::new(),
+            checks,
         }
     }
+
+    fn records(&self) -> Result<(StudyState, Vec<RoundRecord>, Option<FinishRecord>), LedgerError> {
+        Ok((
+            self.ledger.study(self.study)?,
+            self.ledger.rounds(self.study)?,
+            self.ledger.finish_record(self.study)?,
+        ))
+    }
+}
+
+/// Every check, in the order of the report.
+const ALL: [CheckKind; 10] = [
+    CheckKind::Terms,
+    CheckKind::Commitments,
+    CheckKind::Updates,
+    CheckKind::Aggregation,
+    CheckKind::Results,
+    CheckKind::Contributions,
+    CheckKind::Rewards,
+    CheckKind::Consent,
+    CheckKind::Model,
+    CheckKind::Lineage,
+];
+
+fn unreadable(kind: CheckKind, error: &LedgerError) -> Check {
+    let mut findings = findings::Findings::new(kind);
+    findings.unknown(findings::Place::default(), findings::with_causes(error));
+    findings.close(|_| String::new())
 }

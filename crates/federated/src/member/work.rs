@@ -50,6 +50,10 @@ impl Member {
     pub fn new(setup: MemberSetup) -> Result<Self, MemberError> {
         let member = Self { setup };
         member.check_terms(&member.state("reading the study")?)?;
+        let architecture = &member.setup.terms.architecture;
+        architecture.check().map_err(|error| MemberError::Terms {
+            problem: error.to_string(),
+        })?;
         let (expected, got) = (
             member.setup.terms.architecture.inputs as usize,
             member.setup.rows.inputs(),

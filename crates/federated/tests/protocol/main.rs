@@ -1,0 +1,4 @@
+//! Studies from enrolment to audit, over every transport, with everything going wrong on the way.
+
+mod simulation;
+mod support;

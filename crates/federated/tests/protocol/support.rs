@@ -1,0 +1,558 @@
+//! A study in memory that tests can run, break and run again.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use counterweight_federated::{
+    architecture::Architecture,
+    blobs::{Blobs, MemoryBlobs},
+    clock::{Clock, ManualClock},
+    coordinator::{
+        Coordinator, CoordinatorError, CoordinatorOptions, Environment, Members, StudyEvent, StudyOutcome,
+        StudyPlan, in_process::InProcess,
+    },
+    journal::{Entry, Journal, JournalError, MemoryJournal},
+    ledger::{FinishRecord, LedgerError, RoundRecord, StudyLedger, StudyReader, StudyState, StudyTerms},
+    member::{Member, MemberSetup},
+    memory::MemoryLedger,
+    server_optimiser::Aggregation,
+    study::{schema::DataSection, terms::PublicTerms},
+    table::Dataset,
+    training::{LocalTraining, OptimiserKind},
+};
+use counterweight_primitives::{
+    Address, Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, StudyId, UnixMillis,
+    UnixSeconds,
+};
+use counterweight_provenance::{
+    blobs::BlobError,
+    ledger::ConsentLedger as _,
+    purpose::PurposeSet,
+    signature::{MemorySigner, Signer as _},
+};
+
+pub(crate) const INPUTS: usize = 3;
+pub(crate) const START: UnixMillis = UnixMillis(1_795_000_000_000);
+
+/// A study on a ledger in memory, with as many clinics as wanted.
+pub(crate) struct World {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ledger: MemoryLedger,
+    pub(crate) blobs: MemoryBlobs,
+    pub(crate) study: StudyId,
+    pub(crate) terms: PublicTerms,
+    pub(crate) holdout: Dataset,
+    pub(crate) datasets: Vec<AssetId>,
+}
+
+pub(crate) struct Shape {
+    pub(crate) members: u8,
+    pub(crate) min_members: u8,
+    pub(crate) rounds: u32,
+    pub(crate) aggregation: Aggregation,
+    pub(crate) round_seconds: u32,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        let decimal = |text: &str| text.parse().unwrap();
+        Self {
+            members: 4,
+            min_members: 2,
+            rounds: 3,
+            aggregation: Aggregation::Fedyogi {
+                lr: decimal("0.1"),
+                beta1: decimal("0.9"),
+                beta2: decimal("0.99"),
+                tau: decimal("0.001"),
+            },
+            round_seconds: 60,
+        }
+    }
+}
+
+pub(crate) fn key(number: u8) -> MemorySigner {
+    let mut secret = [7; 32];
+    secret[31] = number;
+    MemorySigner::from_secret(&secret).unwrap()
+}
+
+pub(crate) fn account(number: u8) -> Address {
+    key(number).address()
+}
+
+/// Account of the coordinator, who is the sponsor too.
+pub(crate) const COORDINATOR: u8 = 200;
+
+/// Rows that a line separates, a little differently in each clinic.
+pub(crate) fn rows(seed: u8, count: usize) -> Dataset {
+    let mut state = u64::from(seed) * 2 + 1;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 40) as f32) / (1_u64 << 24) as f32 - 0.5
+    };
+    let (mut features, mut labels) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let row: Vec<f32> = (0..INPUTS).map(|_| next()).collect();
+        labels.push(u32::from(
+            row[0] - row[1] + 0.1 * f32::from(seed % 3) + 0.3 * next() > 0.0,
+        ));
+        features.extend(row);
+    }
+    Dataset::new(INPUTS, features, labels).unwrap()
+}
+
+pub(crate) fn public_terms(shape: &Shape) -> PublicTerms {
+    let decimal = |text: &str| text.parse().unwrap();
+    let columns: Vec<String> = (0..INPUTS).map(|index| format!("\"x{index}\"")).collect();
+    let data: DataSection = serde_json::from_str(&format!(
+        "{{\"columns\":[{}],\"label\":\"y\"}}",
+        columns.join(",")
+    ))
+    .unwrap();
+    PublicTerms {
+        schema: counterweight_federated::study::terms::SCHEMA.to_owned(),
+        study: "test".to_owned(),
+        purpose: "research".to_owned(),
+        model: "test".to_owned(),
+        architecture: Architecture::logistic(INPUTS as u32),
+        data,
+        holdout: Some(ContentDigest::of(b"holdout")),
+        rounds: shape.rounds,
+        members_per_round: None,
+        quorum: 1,
+        aggregation: shape.aggregation,
+        local: LocalTraining {
+            steps: Some(10),
+            epochs: None,
+            batch: 4,
+            optimiser: OptimiserKind::Sgd,
+            lr: decimal("0.5"),
+            proximal: decimal("0"),
+        },
+        clip: decimal("10"),
+        seed: 42,
+    }
+}
+
+impl World {
+    pub(crate) fn new(shape: &Shape) -> Self {
+        Self::with_clock(shape, Arc::new(ManualClock::at(START)))
+    }
+
+    pub(crate) fn with_clock(shape: &Shape, clock: Arc<dyn Clock>) -> Self {
+        Self::with_terms(shape, clock, public_terms(shape))
+    }
+
+    pub(crate) fn with_terms(shape: &Shape, clock: Arc<dyn Clock>, terms: PublicTerms) -> Self {
+        let ledger = MemoryLedger::new(clock.clone(), account(COORDINATOR));
+        let now = clock.now().seconds();
+        let study = ledger
+            .open_study(&StudyTerms {
+                coordinator: account(COORDINATOR),
+                token: Address([9; 20]),
+                budget: Amount(1_000_000_007),
+                bond: Amount(50),
+                purpose: PurposeIndex(0),
+                base_model: None,
+                terms: ContentDigest::of(&terms.to_bytes().unwrap()),
+                min_members: shape.min_members,
+                max_members: shape.members,
+                rounds: shape.rounds,
+                round_seconds: shape.round_seconds,
+                close_seconds: shape.round_seconds,
+                enrol_until: UnixSeconds(now.0 + 1_000),
+                finish_by: UnixSeconds(now.0 + 1_000_000),
+                member_cap: Ppm::new(600_000).unwrap(),
+                lineage_share: Ppm::new(300_000).unwrap(),
+                invited: Vec::new(),
+            })
+            .unwrap();
+        let datasets = (0..shape.members)
+            .map(|number| {
+                let steward = ledger.acting_for(account(number));
+                let dataset = steward.register_dataset();
+                steward
+                    .grant(dataset, PurposeSet::from_names(["research"]).unwrap(), None)
+                    .unwrap();
+                dataset
+            })
+            .collect();
+        Self {
+            clock,
+            ledger,
+            blobs: MemoryBlobs::default(),
+            study,
+            terms,
+            holdout: rows(99, 40),
+            datasets,
+        }
+    }
+
+    pub(crate) fn setup(&self, number: u8) -> MemberSetup {
+        let ledger = self.ledger.acting_for(account(number));
+        MemberSetup {
+            study: self.study,
+            dataset: self.datasets[usize::from(number)],
+            terms: self.terms.clone(),
+            rows: rows(number, 20 + 10 * usize::from(number)),
+            data: ContentDigest::of(&[number]),
+            ledger: Arc::new(ledger.clone()),
+            consent: Arc::new(ledger),
+        }
+    }
+
+    pub(crate) fn member(&self, number: u8) -> Member {
+        Member::new(self.setup(number)).unwrap()
+    }
+
+    pub(crate) fn in_process(&self, numbers: impl IntoIterator<Item = u8>) -> InProcess {
+        let members = numbers.into_iter().map(|number| self.member(number)).collect();
+        InProcess::new(members, Arc::new(self.blobs.clone()), self.clock.clone())
+    }
+
+    pub(crate) fn plan(&self) -> StudyPlan {
+        StudyPlan {
+            study: self.study,
+            terms: self.terms.clone(),
+            start: None,
+            holdout: Some(self.holdout.clone()),
+        }
+    }
+
+    pub(crate) fn run(&self, members: &mut dyn Members) -> Result<StudyOutcome, CoordinatorError> {
+        self.run_with(
+            members,
+            &self.ledger,
+            &self.blobs,
+            &mut MemoryJournal::default(),
+            &mut |_| (),
+        )
+    }
+
+    pub(crate) fn run_with(
+        &self,
+        members: &mut dyn Members,
+        ledger: &dyn StudyLedger,
+        blobs: &dyn Blobs,
+        journal: &mut dyn Journal,
+        observer: &mut dyn FnMut(&StudyEvent),
+    ) -> Result<StudyOutcome, CoordinatorError> {
+        let environment = Environment {
+            ledger,
+            blobs,
+            journal,
+            clock: self.clock.as_ref(),
+            observer,
+        };
+        let options = CoordinatorOptions {
+            members_expected: Some(self.datasets.len()),
+            poll: Duration::from_millis(500),
+            patience: Duration::from_secs(20),
+            ..CoordinatorOptions::default()
+        };
+        Coordinator::new(self.plan(), options, environment).run(members)
+    }
+}
+
+/// Counts every call that changes something outside, across all the traits a coordinator is given, and fails one.
+#[derive(Default)]
+pub(crate) struct Faults {
+    calls: AtomicU64,
+    fail_at: Mutex<Option<(u64, When)>>,
+}
+
+/// Whether a failing call takes effect before it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    Before,
+    After,
+}
+
+impl Faults {
+    pub(crate) fn at(call: u64, when: When) -> Arc<Self> {
+        Arc::new(Self {
+            calls: AtomicU64::new(0),
+            fail_at: Mutex::new(Some((call, when))),
+        })
+    }
+
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Runs one call, or fails it if its turn has come. After a failure every later call fails too: the process is
+    /// as good as dead.
+    fn guard<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        match *self.fail_at.lock().unwrap() {
+            Some((at, When::Before)) if number >= at => None,
+            Some((at, When::After)) if number == at => {
+                act();
+                None
+            }
+            Some((at, When::After)) if number > at => None,
+            _ => Some(act()),
+        }
+    }
+}
+
+fn crash() -> LedgerError {
+    LedgerError::Malformed {
+        what: "the process is dead".to_owned(),
+    }
+}
+
+/// A ledger whose changes can fail.
+pub(crate) struct FaultyLedger {
+    pub(crate) inner: MemoryLedger,
+    pub(crate) faults: Arc<Faults>,
+}
+
+impl StudyReader for FaultyLedger {
+    fn study(&self, study: StudyId) -> Result<StudyState, LedgerError> {
+        self.inner.study(study)
+    }
+    fn rounds(&self, study: StudyId) -> Result<Vec<RoundRecord>, LedgerError> {
+        self.inner.rounds(study)
+    }
+    fn finish_record(&self, study: StudyId) -> Result<Option<FinishRecord>, LedgerError> {
+        self.inner.finish_record(study)
+    }
+    fn now(&self) -> Result<UnixSeconds, LedgerError> {
+        self.inner.now()
+    }
+}
+
+impl FaultyLedger {
+    fn guard<T>(&self, act: impl FnOnce(&MemoryLedger) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        self.faults
+            .guard(|| act(&self.inner))
+            .unwrap_or_else(|| Err(crash()))
+    }
+}
+
+impl StudyLedger for FaultyLedger {
+    fn account(&self) -> Address {
+        self.inner.account()
+    }
+    fn open_study(&self, terms: &StudyTerms) -> Result<StudyId, LedgerError> {
+        self.guard(|inner| inner.open_study(terms))
+    }
+    fn join(&self, study: StudyId, dataset: AssetId) -> Result<MemberIndex, LedgerError> {
+        self.guard(|inner| inner.join(study, dataset))
+    }
+    fn start(&self, study: StudyId) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.start(study))
+    }
+    fn open_round(&self, study: StudyId, base: ContentDigest) -> Result<Round, LedgerError> {
+        self.guard(|inner| inner.open_round(study, base))
+    }
+    fn commit_update(
+        &self,
+        study: StudyId,
+        round: Round,
+        member: MemberIndex,
+        update: ContentDigest,
+    ) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.commit_update(study, round, member, update))
+    }
+    fn close_round(
+        &self,
+        study: StudyId,
+        round: Round,
+        survivors: u64,
+        result: ContentDigest,
+    ) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.close_round(study, round, survivors, result))
+    }
+    fn expire_round(&self, study: StudyId) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.expire_round(study))
+    }
+    fn finish(
+        &self,
+        study: StudyId,
+        contributions: &[Ppm],
+        evidence: ContentDigest,
+    ) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.finish(study, contributions, evidence))
+    }
+    fn abandon(&self, study: StudyId) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.abandon(study))
+    }
+    fn claim(&self, study: StudyId, member: MemberIndex) -> Result<Amount, LedgerError> {
+        self.guard(|inner| inner.claim(study, member))
+    }
+    fn return_budget(&self, study: StudyId) -> Result<Amount, LedgerError> {
+        self.guard(|inner| inner.return_budget(study))
+    }
+}
+
+/// A store whose writes can fail.
+pub(crate) struct FaultyBlobs {
+    pub(crate) inner: MemoryBlobs,
+    pub(crate) faults: Arc<Faults>,
+}
+
+impl Blobs for FaultyBlobs {
+    fn put(&self, bytes: &[u8]) -> Result<ContentDigest, BlobError> {
+        let failed = || BlobError::Io {
+            path: "memory".into(),
+            source: std::io::Error::other("dead"),
+        };
+        self.faults
+            .guard(|| self.inner.put(bytes))
+            .unwrap_or_else(|| Err(failed()))
+    }
+    fn get(&self, digest: &ContentDigest, limit: u64) -> Result<Vec<u8>, BlobError> {
+        self.inner.get(digest, limit)
+    }
+}
+
+/// Notes that can fail. What was noted outlives it.
+pub(crate) struct FaultyJournal {
+    pub(crate) inner: Arc<Mutex<MemoryJournal>>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) faults: Arc<Faults>,
+}
+
+impl FaultyJournal {
+    pub(crate) fn new(inner: Arc<Mutex<MemoryJournal>>, faults: Arc<Faults>) -> Self {
+        let entries = inner.lock().unwrap().entries().to_vec();
+        Self {
+            inner,
+            entries,
+            faults,
+        }
+    }
+}
+
+impl Journal for FaultyJournal {
+    fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+    fn append(&mut self, entry: Entry) -> Result<(), JournalError> {
+        let failed = || JournalError::Io {
+            path: "memory".into(),
+            source: std::io::Error::other("dead"),
+        };
+        let inner = self.inner.clone();
+        self.faults
+            .guard(|| inner.lock().unwrap().append(entry.clone()))
+            .unwrap_or_else(|| Err(failed()))?;
+        self.entries.push(entry);
+        Ok(())
+    }
+}
+
+/// A ledger that answers every third call only, so many times, and may have done what it does not answer.
+pub(crate) struct SilentLedger {
+    inner: MemoryLedger,
+    calls: AtomicU64,
+    silences: AtomicU64,
+}
+
+impl SilentLedger {
+    pub(crate) fn new(inner: MemoryLedger, silences: u64) -> Self {
+        Self {
+            inner,
+            calls: AtomicU64::new(0),
+            silences: AtomicU64::new(silences),
+        }
+    }
+
+    fn maybe<T>(&self, act: impl FnOnce(&MemoryLedger) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let left = self.silences.load(Ordering::Relaxed);
+        if left == u64::MAX || (left > 0 && call % 3 != 2) {
+            let silent = || Err(LedgerError::Unreachable("connection refused".into()));
+            if left == u64::MAX {
+                return silent();
+            }
+            self.silences.fetch_sub(1, Ordering::Relaxed);
+            if call % 3 == 1 {
+                let _ = act(&self.inner);
+            }
+            return silent();
+        }
+        act(&self.inner)
+    }
+}
+
+impl StudyReader for SilentLedger {
+    fn study(&self, study: StudyId) -> Result<StudyState, LedgerError> {
+        self.inner.study(study)
+    }
+    fn rounds(&self, study: StudyId) -> Result<Vec<RoundRecord>, LedgerError> {
+        self.inner.rounds(study)
+    }
+    fn finish_record(&self, study: StudyId) -> Result<Option<FinishRecord>, LedgerError> {
+        self.inner.finish_record(study)
+    }
+    fn now(&self) -> Result<UnixSeconds, LedgerError> {
+        self.inner.now()
+    }
+}
+
+impl StudyLedger for SilentLedger {
+    fn account(&self) -> Address {
+        self.inner.account()
+    }
+    fn open_study(&self, terms: &StudyTerms) -> Result<StudyId, LedgerError> {
+        self.maybe(|inner| inner.open_study(terms))
+    }
+    fn join(&self, study: StudyId, dataset: AssetId) -> Result<MemberIndex, LedgerError> {
+        self.maybe(|inner| inner.join(study, dataset))
+    }
+    fn start(&self, study: StudyId) -> Result<(), LedgerError> {
+        self.maybe(|inner| inner.start(study))
+    }
+    fn open_round(&self, study: StudyId, base: ContentDigest) -> Result<Round, LedgerError> {
+        self.maybe(|inner| inner.open_round(study, base))
+    }
+    fn commit_update(
+        &self,
+        study: StudyId,
+        round: Round,
+        member: MemberIndex,
+        update: ContentDigest,
+    ) -> Result<(), LedgerError> {
+        self.maybe(|inner| inner.commit_update(study, round, member, update))
+    }
+    fn close_round(
+        &self,
+        study: StudyId,
+        round: Round,
+        survivors: u64,
+        result: ContentDigest,
+    ) -> Result<(), LedgerError> {
+        self.maybe(|inner| inner.close_round(study, round, survivors, result))
+    }
+    fn expire_round(&self, study: StudyId) -> Result<(), LedgerError> {
+        self.maybe(|inner| inner.expire_round(study))
+    }
+    fn finish(
+        &self,
+        study: StudyId,
+        contributions: &[Ppm],
+        evidence: ContentDigest,
+    ) -> Result<(), LedgerError> {
+        self.maybe(|inner| inner.finish(study, contributions, evidence))
+    }
+    fn abandon(&self, study: StudyId) -> Result<(), LedgerError> {
+        self.maybe(|inner| inner.abandon(study))
+    }
+    fn claim(&self, study: StudyId, member: MemberIndex) -> Result<Amount, LedgerError> {
+        self.maybe(|inner| inner.claim(study, member))
+    }
+    fn return_budget(&self, study: StudyId) -> Result<Amount, LedgerError> {
+        self.maybe(|inner| inner.return_budget(study))
+    }
+}
