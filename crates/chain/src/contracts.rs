@@ -1,27 +1,18 @@
 //! The contracts as Rust types: calls, events and errors, made from the Solidity interfaces.
 
-use alloy_json_abi::{InternalType, JsonAbi};
+mod artifact;
+
+use alloy_json_abi::InternalType;
 use alloy_primitives::U256;
 use alloy_sol_types::sol;
 
+pub use artifact::{Artifact, Contract};
 pub use asset_registry::IAssetRegistry;
 pub use consent_registry::IConsentRegistry;
 pub use log_anchor::ILogAnchor;
 pub use royalty_vault::IRoyaltyVault;
-pub use tokens::{IDevelopmentToken, IERC20, IERC721};
+pub use standards::{IDevelopmentToken, IERC20, IERC721, IOwnable, IProxy, IRegistryUser};
 pub use training_rounds::ITrainingRounds;
-
-/// What every contract can be asked, logs and reverts with.
-#[must_use]
-pub fn abis() -> [JsonAbi; 5] {
-    [
-        IAssetRegistry::abi::contract(),
-        IConsentRegistry::abi::contract(),
-        ITrainingRounds::abi::contract(),
-        IRoyaltyVault::abi::contract(),
-        ILogAnchor::abi::contract(),
-    ]
-}
 
 /// The name of a value of one of our enumerations.
 #[must_use]
@@ -88,8 +79,8 @@ mod log_anchor {
     );
 }
 
-/// The part of ERC-20 that is used, and of the token for development.
-mod tokens {
+/// The parts that are used of what others specified, and of the token for development.
+mod standards {
     use super::sol;
 
     sol! {
@@ -109,6 +100,24 @@ mod tokens {
             event Transfer(address indexed from, address indexed to, uint256 indexed tokenId);
             function ownerOf(uint256 tokenId) external view returns (address);
             function transferFrom(address from, address to, uint256 tokenId) external;
+        }
+
+        #[sol(extra_derives(Debug, PartialEq, Eq))]
+        interface IOwnable {
+            function owner() external view returns (address);
+            function transferOwnership(address newOwner) external;
+        }
+
+        #[sol(extra_derives(Debug, PartialEq, Eq))]
+        interface IProxy {
+            event Upgraded(address indexed implementation);
+            function initialize(address initialOwner) external;
+        }
+
+        #[sol(extra_derives(Debug, PartialEq, Eq))]
+        interface IRegistryUser {
+            function assets() external view returns (address);
+            function consents() external view returns (address);
         }
 
         #[sol(extra_derives(Debug, PartialEq, Eq))]

@@ -1,13 +1,26 @@
 //! Deploy the contracts, remember where they are, and check that what is there is what we compiled.
+//!
+//! Contracts are deployed one after another by one account, so their addresses follow from that account and its
+//! nonce (EIP-161, `CREATE`): the same key gives the same addresses on every fresh chain. File:
+//! `docs/spec/deployment.md`.
 
+mod code;
+mod steps;
+
+use std::io::Write as _;
 use std::path::Path;
 
+use alloy_primitives::U256;
+use alloy_sol_types::{SolCall, SolEvent as _};
 use counterweight_primitives::Address;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::network::{ChainError, Network, TransactionSigner};
+use crate::address::{from_evm, to_evm};
+use crate::contracts::{Contract, IAssetRegistry, IOwnable, IProxy, IRegistryUser};
+use crate::ledger::Refusal;
+use crate::network::{At, Call, ChainError, LogQuery, Network, TransactionSigner};
 
-/// Where the contracts of one deployment are. Stored as JSON (`docs/spec/deployment.md`).
+/// Where the contracts of one deployment are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Deployment {
@@ -37,10 +50,12 @@ pub struct Deployment {
 }
 
 /// What may be chosen in a deployment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeployOptions {
     /// Seconds between the proposal of an upgrade and its execution.
     pub upgrade_delay_seconds: u64,
+    /// Who may propose, cancel and execute upgrades; the deployer where empty.
+    pub governors: Vec<Address>,
 }
 
 /// Why contracts could not be deployed, found or trusted.
@@ -49,8 +64,8 @@ pub struct DeployOptions {
 pub enum DeployError {
     /// The chain.
     #[error(transparent)]
-    Chain(#[from] ChainError),
-    /// A contract refused a step of the deployment.
+    Chain(ChainError),
+    /// A contract refused a step of the deployment, or a question.
     #[error("{step} was refused: {reason}")]
     Refused {
         /// What was tried.
@@ -65,6 +80,14 @@ pub enum DeployError {
         expected: u64,
         /// Chain that answers.
         got: u64,
+    },
+    /// Another account began the deployment that is to go on.
+    #[error("{expected} began this deployment, {got} cannot go on with it")]
+    OtherDeployer {
+        /// Who began.
+        expected: Address,
+        /// Who asks.
+        got: Address,
     },
     /// No code at the address.
     #[error("{contract} is not at {address}")]
@@ -82,6 +105,28 @@ pub enum DeployError {
         /// Where it is.
         address: Address,
     },
+    /// The right code, joined to other contracts than the file says.
+    #[error("{question} of {contract} at {address} is {got}, expected {expected}")]
+    Miswired {
+        /// Name of the contract.
+        contract: &'static str,
+        /// Where it is.
+        address: Address,
+        /// What was asked: `owner`, `assets`, …
+        question: &'static str,
+        /// What the file says.
+        expected: Address,
+        /// What the contract says.
+        got: Address,
+    },
+    /// `TrainingRounds` may not register models.
+    #[error("{registrar} may not register assets for others in {address}")]
+    NotRegistrar {
+        /// The registry.
+        address: Address,
+        /// Who should be its registrar.
+        registrar: Address,
+    },
     /// The deployment file could not be read or written.
     #[error("the deployment file {path} cannot be used")]
     File {
@@ -93,23 +138,48 @@ pub enum DeployError {
     },
 }
 
+impl DeployError {
+    /// The chain's error, with a contract's reasons in words.
+    fn of(step: &'static str, error: ChainError) -> Self {
+        match error {
+            ChainError::Reverted { data } => Self::Refused {
+                step,
+                reason: Refusal::read(&data).reason,
+            },
+            error => Self::Chain(error),
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Chain(error) if error.is_retryable())
+    }
+}
+
 impl Deployment {
     /// Reads a deployment file.
     ///
     /// # Errors
     /// [`DeployError::File`].
     pub fn load(path: &Path) -> Result<Self, DeployError> {
-        let file = |source| DeployError::File {
-            path: path.display().to_string(),
-            source,
-        };
-        serde_json::from_slice(&std::fs::read(path).map_err(file)?).map_err(|e| file(e.into()))
+        load(path)
     }
 
-    /// Compares the code at every address with what this program was built with.
+    /// Writes a deployment file: all of it or nothing, whatever happens meanwhile.
     ///
     /// # Errors
-    /// [`DeployError::OtherChain`], [`DeployError::Missing`], [`DeployError::Differs`] or the chain's.
+    /// [`DeployError::File`].
+    pub fn save(&self, path: &Path) -> Result<(), DeployError> {
+        save(path, self)
+    }
+
+    /// Compares every contract with what this program was built with, and how they are joined with what this file
+    /// says. About twenty questions to the chain.
+    ///
+    /// # Errors
+    /// [`DeployError::OtherChain`], [`DeployError::Missing`], [`DeployError::Differs`], [`DeployError::Miswired`],
+    /// [`DeployError::NotRegistrar`] or the chain's.
     pub fn check(&self, network: &dyn Network) -> Result<(), DeployError> {
         if network.chain_id() != self.chain_id {
             return Err(DeployError::OtherChain {
@@ -117,26 +187,218 @@ impl Deployment {
                 got: network.chain_id(),
             });
         }
-        Err(DeployError::Missing {
-            contract: "AssetRegistry",
-            address: self.asset_registry,
-        })
+        let mut contracts = vec![
+            (Contract::Timelock, self.timelock),
+            (Contract::AssetRegistry, self.asset_registry_implementation),
+            (Contract::Proxy, self.asset_registry),
+            (Contract::ConsentRegistry, self.consent_registry_implementation),
+            (Contract::Proxy, self.consent_registry),
+            (Contract::RoyaltyVault, self.royalty_vault),
+            (Contract::TrainingRounds, self.training_rounds),
+            (Contract::LogAnchor, self.log_anchor),
+        ];
+        contracts.extend(
+            self.development_token
+                .map(|token| (Contract::DevelopmentToken, token)),
+        );
+        for (contract, address) in contracts {
+            check_code(network, contract, address)?;
+        }
+        for (proxy, implementation) in [
+            (self.asset_registry, self.asset_registry_implementation),
+            (self.consent_registry, self.consent_registry_implementation),
+        ] {
+            self.check_implementation(network, proxy, implementation)?;
+            let got = ask(network, proxy, "owner", &IOwnable::ownerCall {})?;
+            wired(Contract::Proxy, proxy, "owner", self.timelock, got)?;
+        }
+        // The code at these addresses was compared, so what it says of itself is so.
+        for (contract, address) in [
+            (Contract::ConsentRegistry, self.consent_registry),
+            (Contract::RoyaltyVault, self.royalty_vault),
+            (Contract::TrainingRounds, self.training_rounds),
+        ] {
+            let got = ask(network, address, "assets", &IRegistryUser::assetsCall {})?;
+            wired(contract, address, "assets", self.asset_registry, got)?;
+        }
+        let got = ask(
+            network,
+            self.training_rounds,
+            "consents",
+            &IRegistryUser::consentsCall {},
+        )?;
+        wired(
+            Contract::TrainingRounds,
+            self.training_rounds,
+            "consents",
+            self.consent_registry,
+            got,
+        )?;
+        let registrar = self.training_rounds;
+        let call = IAssetRegistry::isRegistrarCall {
+            account: to_evm(registrar),
+        };
+        if !ask(network, self.asset_registry, "isRegistrar", &call)? {
+            return Err(DeployError::NotRegistrar {
+                address: self.asset_registry,
+                registrar,
+            });
+        }
+        Ok(())
+    }
+
+    /// The code behind a proxy is in a storage slot; each change of it is logged (ERC-1967).
+    fn check_implementation(
+        &self,
+        network: &dyn Network,
+        proxy: Address,
+        expected: Address,
+    ) -> Result<(), DeployError> {
+        let upgrades = network
+            .logs(&LogQuery {
+                address: Some(to_evm(proxy)),
+                topics: vec![vec![IProxy::Upgraded::SIGNATURE_HASH]],
+                from: self.block,
+                to: None,
+            })
+            .map_err(DeployError::Chain)?;
+        let newest = upgrades.last().and_then(|log| log.topics.get(1));
+        let got = newest.map_or(Address::ZERO, |word| {
+            from_evm(alloy_primitives::Address::from_word(*word))
+        });
+        wired(Contract::Proxy, proxy, "implementation", expected, got)
     }
 }
 
-/// Deploys what is missing and writes `file`. Each step is recorded in `file` with `.partial` added before the
-/// next one starts, so a deployment that was interrupted goes on where it stopped.
+fn check_code(network: &dyn Network, contract: Contract, address: Address) -> Result<(), DeployError> {
+    let deployed = network
+        .code(to_evm(address), At::Latest)
+        .map_err(DeployError::Chain)?;
+    let contract_name = contract.name();
+    if deployed.is_empty() {
+        return Err(DeployError::Missing {
+            contract: contract_name,
+            address,
+        });
+    }
+    if !code::is_deployed_from(&contract.artifact().runtime, &deployed) {
+        return Err(DeployError::Differs {
+            contract: contract_name,
+            address,
+        });
+    }
+    Ok(())
+}
+
+fn wired(
+    contract: Contract,
+    address: Address,
+    question: &'static str,
+    expected: Address,
+    got: impl Into<AnyAddress>,
+) -> Result<(), DeployError> {
+    let got = got.into().0;
+    if got == expected {
+        return Ok(());
+    }
+    Err(DeployError::Miswired {
+        contract: contract.name(),
+        address,
+        question,
+        expected,
+        got,
+    })
+}
+
+/// Either kind of address.
+struct AnyAddress(Address);
+
+impl From<Address> for AnyAddress {
+    fn from(address: Address) -> Self {
+        Self(address)
+    }
+}
+
+impl From<alloy_primitives::Address> for AnyAddress {
+    fn from(address: alloy_primitives::Address) -> Self {
+        Self(from_evm(address))
+    }
+}
+
+fn ask<C: SolCall>(
+    network: &dyn Network,
+    contract: Address,
+    question: &'static str,
+    call: &C,
+) -> Result<C::Return, DeployError> {
+    let request = Call {
+        to: Some(to_evm(contract)),
+        data: call.abi_encode().into(),
+        value: U256::ZERO,
+    };
+    let answer = network
+        .call(alloy_primitives::Address::ZERO, &request, At::Latest)
+        .map_err(|e| DeployError::of(question, e))?;
+    C::abi_decode_returns_validate(&answer).map_err(|e| {
+        DeployError::Chain(ChainError::Malformed {
+            reason: format!("{question} of {contract}: {e}"),
+        })
+    })
+}
+
+/// Deploys the contracts and writes `file`; where `file` exists, checks what it names instead.
+///
+/// Each step is recorded in `file` with `.partial` added before the next one starts, so that a deployment that was
+/// interrupted goes on where it stopped, without a second copy of any contract.
 ///
 /// # Errors
 /// [`DeployError`].
 pub fn deploy(
     network: &dyn Network,
-    _signer: &dyn TransactionSigner,
-    _options: &DeployOptions,
-    _file: &Path,
+    signer: &dyn TransactionSigner,
+    options: &DeployOptions,
+    file: &Path,
 ) -> Result<Deployment, DeployError> {
-    Err(ChainError::Rejected {
-        reason: format!("no artifacts for chain {}", network.chain_id()),
+    if file.exists() {
+        let deployment = Deployment::load(file)?;
+        deployment.check(network)?;
+        return Ok(deployment);
     }
-    .into())
+    let mut partial = file.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    let deployment = steps::run(network, signer, options, partial)?;
+    deployment.check(network)?;
+    deployment.save(file)?;
+    std::fs::remove_file(partial).map_err(|source| file_error(partial, source))?;
+    Ok(deployment)
+}
+
+fn file_error(path: &Path, source: std::io::Error) -> DeployError {
+    DeployError::File {
+        path: path.display().to_string(),
+        source,
+    }
+}
+
+fn load<T: DeserializeOwned>(path: &Path) -> Result<T, DeployError> {
+    let bytes = std::fs::read(path).map_err(|e| file_error(path, e))?;
+    serde_json::from_slice(&bytes).map_err(|e| file_error(path, e.into()))
+}
+
+fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), DeployError> {
+    let write = || {
+        let mut text = serde_json::to_vec_pretty(value)?;
+        text.push(b'\n');
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent)?;
+        }
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".new");
+        let mut file = std::fs::File::create(&temporary)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|e| file_error(path, e))
 }

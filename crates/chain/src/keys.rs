@@ -1,15 +1,18 @@
 //! Keys that sign transactions and messages: encrypted files, and known ones for development.
 //!
-//! Files are version 3 of the Web3 Secret Storage Definition (the "Ethereum keystore"), as geth and others write
-//! them.
+//! Passwords arrive as arguments: this crate neither asks for them nor prints, logs or keeps them.
 
-use std::path::{Path, PathBuf};
+mod keystore;
+mod secret_storage;
 
 use alloy_primitives::{B256, Signature};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use counterweight_primitives::Address;
 use counterweight_provenance::signature::{SignatureError, Signer};
+
+pub use keystore::{KeyEntry, Keystore};
+pub use secret_storage::PasswordCost;
 
 use crate::embedded::{DEVELOPMENT_ACCOUNTS, DEVELOPMENT_CHAIN_ID, DevelopmentAccount};
 use crate::network::{ChainError, TransactionSigner};
@@ -103,6 +106,16 @@ impl LocalKey {
         secret.trim().parse().map(Self).map_err(|_| KeyError::NotASecret)
     }
 
+    /// From the 32 secret bytes.
+    ///
+    /// # Errors
+    /// [`KeyError::NotASecret`].
+    pub fn from_bytes(secret: &[u8; 32]) -> Result<Self, KeyError> {
+        PrivateKeySigner::from_slice(secret)
+            .map(Self)
+            .map_err(|_| KeyError::NotASecret)
+    }
+
     /// The account it signs for.
     #[must_use]
     pub fn account(&self) -> Address {
@@ -156,74 +169,63 @@ impl Signer for LocalKey {
     }
 }
 
-/// What deriving the file's key from the password costs, as a power of two of scrypt's `n` with `r = 8`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PasswordCost {
-    /// `n = 2^17`: a quarter of a second and 128 MiB for each guess.
-    Standard,
-    /// `n = 2^12`: for tests and passwords that are long random strings.
-    Light,
-}
+#[cfg(test)]
+mod tests {
+    use counterweight_primitives::ContentDigest;
+    use counterweight_provenance::signature;
 
-/// A folder of encrypted key files, one for each name: `NAME.json`.
-#[derive(Debug, Clone)]
-pub struct Keystore {
-    directory: PathBuf,
-}
+    use super::*;
 
-/// A key in a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyEntry {
-    /// Its name.
-    pub name: String,
-    /// The account it signs for.
-    pub account: Address,
-}
+    #[test]
+    fn development_keys_are_the_known_ones_and_stay_on_their_chain() {
+        let key = development_key(0, 31_337).unwrap();
+        assert_eq!(
+            key.account().to_string(),
+            "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+        );
+        let key = development_key(9, 31_337).unwrap();
+        assert_eq!(
+            key.account().to_string(),
+            "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720"
+        );
+        assert!(matches!(
+            development_key(10, 31_337),
+            Err(KeyError::NoSuchDevelopmentKey { index: 10, count: 10 })
+        ));
+        assert!(matches!(
+            development_key(0, 1),
+            Err(KeyError::DevelopmentOnly { got: 1 })
+        ));
+    }
 
-impl Keystore {
-    /// The keys in a folder, which need not exist yet.
-    #[must_use]
-    pub fn new(directory: &Path) -> Self {
-        Self {
-            directory: directory.to_owned(),
+    #[test]
+    fn one_key_signs_transactions_and_messages() {
+        let key = LocalKey::generate();
+        let digest = ContentDigest::of(b"x");
+        let signature = signature::sign(&key, "counterweight/test/v1", &digest).unwrap();
+        signature::verify(key.account(), "counterweight/test/v1", &digest, &signature).unwrap();
+        let hash = B256::repeat_byte(7);
+        let signature = TransactionSigner::sign_hash(&key, hash).unwrap();
+        assert_eq!(
+            signature.recover_address_from_prehash(&hash).unwrap(),
+            key.0.address()
+        );
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_and_never_printed() {
+        for text in ["", "0x12", &"0".repeat(64), &"f".repeat(64), &"g".repeat(64)] {
+            assert!(
+                matches!(LocalKey::from_hex(text), Err(KeyError::NotASecret)),
+                "{text}"
+            );
         }
-    }
-
-    /// Keeps a key under a name, encrypted. Give [`LocalKey::generate`] for a new one.
-    ///
-    /// # Errors
-    /// [`KeyError::BadName`], [`KeyError::Exists`], [`KeyError::File`].
-    pub fn store(
-        &self,
-        name: &str,
-        _key: &LocalKey,
-        _password: &str,
-        _cost: PasswordCost,
-    ) -> Result<KeyEntry, KeyError> {
-        Err(KeyError::BadName {
-            name: name.to_owned(),
-        })
-    }
-
-    /// Every key, in order of name.
-    ///
-    /// # Errors
-    /// [`KeyError::File`], [`KeyError::Malformed`].
-    pub fn list(&self) -> Result<Vec<KeyEntry>, KeyError> {
-        let source = std::io::ErrorKind::Unsupported.into();
-        Err(KeyError::File {
-            path: self.directory.display().to_string(),
-            source,
-        })
-    }
-
-    /// Opens the key with a name.
-    ///
-    /// # Errors
-    /// [`KeyError::NotFound`], [`KeyError::WrongPassword`], [`KeyError::Malformed`], [`KeyError::File`].
-    pub fn unlock(&self, name: &str, _password: &str) -> Result<LocalKey, KeyError> {
-        Err(KeyError::NotFound {
-            name: name.to_owned(),
-        })
+        let secret = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+        let key = LocalKey::from_hex(secret).unwrap();
+        assert_eq!(
+            key.account(),
+            LocalKey::from_hex(&format!("0x{secret}\n")).unwrap().account()
+        );
+        assert!(!format!("{key:?}").contains("ac0974"));
     }
 }

@@ -8,9 +8,10 @@ use counterweight_provenance::ledger::{
 };
 use counterweight_provenance::purpose::PurposeSet;
 
-use super::{ContractLedger, decode, is, topic};
-use crate::address::from_evm;
-use crate::contracts::IConsentRegistry;
+use super::{ContractLedger, Failure, decode, is, topic};
+use crate::address::{from_evm, to_evm};
+use crate::contracts::{IConsentRegistry, IERC721};
+use crate::network::{EventLog, LogQuery};
 
 fn purposes(bits: U160) -> PurposeSet {
     PurposeSet::from_be_bytes(bits.to_be_bytes())
@@ -48,37 +49,59 @@ impl<S> ConsentReader for ContractLedger<S> {
             IConsentRegistry::ConsentGranted::SIGNATURE_HASH,
             IConsentRegistry::ConsentRevoked::SIGNATURE_HASH,
         ];
-        let contract = self.deployment.consent_registry;
+        let mut logs = self.events(
+            self.deployment.consent_registry,
+            &signatures,
+            Some(topic(dataset.0)),
+        )?;
+        // A transfer ends what the former owner allowed; the consent registry logs nothing of its own for it.
+        logs.extend(self.transfers(dataset)?);
+        logs.sort_by_key(|log| (log.block, log.index));
         let mut times = self.times();
-        let mut history = Vec::new();
-        for log in &self.events(contract, &signatures, Some(topic(dataset.0)))? {
-            let at = times.of(log)?;
-            history.push(if is::<IConsentRegistry::ConsentGranted>(log) {
+        let mut history: Vec<ConsentEpoch> = Vec::new();
+        for log in &logs {
+            let (epoch, steward, change) = if is::<IConsentRegistry::ConsentGranted>(log) {
                 let event: IConsentRegistry::ConsentGranted = decode(log)?;
                 let change = ConsentChange::Granted {
                     purposes: purposes(event.purposes),
                     expiry: expiry(event.expiry),
                 };
-                ConsentEpoch {
-                    epoch: event.epoch,
-                    steward: from_evm(event.steward),
-                    change,
-                    at,
-                }
-            } else {
+                (event.epoch, event.steward, change)
+            } else if is::<IConsentRegistry::ConsentRevoked>(log) {
                 let event: IConsentRegistry::ConsentRevoked = decode(log)?;
                 let change = ConsentChange::Revoked {
                     purposes: purposes(event.purposes),
                 };
-                ConsentEpoch {
-                    epoch: event.epoch,
-                    steward: from_evm(event.steward),
-                    change,
-                    at,
-                }
+                (event.epoch, event.steward, change)
+            } else {
+                let event: IERC721::Transfer = decode(log)?;
+                let epoch = history.last().map_or(0, |last| last.epoch);
+                (epoch, event.to, ConsentChange::Transferred)
+            };
+            let at = times.of(log)?;
+            history.push(ConsentEpoch {
+                epoch,
+                steward: from_evm(steward),
+                change,
+                at,
             });
         }
         Ok(history)
+    }
+}
+
+impl<S> ContractLedger<S> {
+    /// Transfers of an asset's token, without the one that registration makes.
+    fn transfers(&self, asset: AssetId) -> Result<Vec<EventLog>, Failure> {
+        let signature = vec![IERC721::Transfer::SIGNATURE_HASH];
+        let mut logs = self.network.logs(&LogQuery {
+            address: Some(to_evm(self.deployment.asset_registry)),
+            topics: vec![signature, Vec::new(), Vec::new(), vec![topic(asset.0)]],
+            from: self.deployment.block,
+            to: None,
+        })?;
+        logs.retain(|log| log.topics.get(1).is_some_and(|from| !from.is_zero()));
+        Ok(logs)
     }
 }
 

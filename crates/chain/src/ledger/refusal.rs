@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use alloy_json_abi::{Error as AbiError, InternalType, JsonAbi};
+use alloy_json_abi::{Error as AbiError, InternalType};
 use alloy_primitives::{Address, Selector, U256};
 
-use crate::contracts;
+use crate::contracts::{self, Contract};
 
 /// An error of a contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +23,9 @@ pub struct Refusal {
 }
 
 static KNOWN: LazyLock<BTreeMap<Selector, AbiError>> = LazyLock::new(|| {
-    contracts::abis()
-        .iter()
-        .flat_map(JsonAbi::errors)
+    Contract::ALL
+        .into_iter()
+        .flat_map(|contract| contract.artifact().abi.errors())
         .map(|error| (error.selector(), error.clone()))
         .collect()
 });

@@ -227,6 +227,8 @@ fn malformed(error: impl ToString) -> ClientError {
 }
 
 fn client() -> Result<Client, ClientError> {
+    // For https endpoints. Only the first call in a process does something; another provider that is installed stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     // No redirects: a signed body goes to the coordinator and to nobody it points at. No proxy from the
     // environment: studies often run on a loopback or a private network.
     Client::builder()
