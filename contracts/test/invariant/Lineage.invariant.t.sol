@@ -11,6 +11,7 @@ import {LineageHandler} from "./LineageHandler.sol";
 /// @dev `AssetRegistry` and `RoyaltyVault` together.
 contract LineageInvariantTest is System {
     address[2] private tokens;
+    LineageHandler private handler;
 
     function setUp() public override {
         super.setUp();
@@ -25,7 +26,25 @@ contract LineageInvariantTest is System {
             other.approve(address(vault), type(uint256).max);
             _dataset(i);
         }
-        _target(address(new LineageHandler(assets, vault, tokens, people)));
+        handler = new LineageHandler(assets, vault, tokens, people);
+        _target(address(handler));
+    }
+
+    /// Without this, a handler whose every call reverts would prove anything.
+    function test_handler_movesMoney() public {
+        uint8[8] memory steps = [uint8(1), 1, 1, 1, 1, 1, 1, 1];
+        uint32[8] memory shares = [uint32(500_000), 0, 0, 0, 0, 0, 0, 0];
+        handler.register(0, 2, 1, steps, shares);
+        // 1,000 units: the handler counts from 1.
+        handler.pay(5, 0, 999, 1);
+        handler.settle(5, 0);
+        handler.transfer(5, 3);
+        vm.assertEq(vault.claimable(5, tokens[0]), 500);
+        handler.claim(5, 0);
+        vm.assertEq(token.balanceOf(address(vault)), 500);
+        handler.settlePath([uint256(2), 2, 2, 2, 2], 0);
+        handler.claim(2, 0);
+        vm.assertEq(token.balanceOf(address(vault)), 0);
     }
 
     /// Arrows go from younger to older, in order, with shares of at most the whole: no cycle can close.

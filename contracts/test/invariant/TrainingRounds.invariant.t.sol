@@ -37,6 +37,27 @@ contract TrainingRoundsInvariantTest is System {
         handler.start(0, 0);
     }
 
+    /// Without this, a handler whose every call reverts would prove anything.
+    function test_handler_playsAStudyToItsEnd() public {
+        uint64 id = 1;
+        while (rounds.study(id).closedRounds < rounds.study(id).rounds) {
+            handler.playRound(0);
+        }
+        handler.finish(0, [uint32(9), 8, 7, 6, 5, 4, 3, 2]);
+        handler.publishModel(0);
+        handler.claim(0, 1);
+        handler.returnBudget(0);
+        vm.assertTrue(rounds.member(id, 1).claimed);
+        vm.assertEq(rounds.member(id, 1).survived, rounds.study(id).rounds);
+        vm.assertEq(rounds.returnable(id), 0);
+        vm.assertEq(handler.violations(), 0);
+        handler.revoke(0, PURPOSES);
+        vm.assertFalse(consents.isAllowed(1, PURPOSE));
+        handler.grant(0, 0, 2);
+        handler.transfer(0, 1);
+        vm.assertFalse(consents.isAllowed(1, PURPOSE));
+    }
+
     /// The contract holds exactly what it owes: budgets and bonds of studies under way, and what was not pulled of
     /// those that ended.
     function invariant_holdsExactlyWhatItOwes() public view {
