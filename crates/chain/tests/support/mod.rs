@@ -1,0 +1,167 @@
+//! Chains to test on: the embedded one and anvil.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use counterweight_chain::deploy::{DeployOptions, Deployment, deploy};
+use counterweight_chain::embedded::{Config, EmbeddedChain, Genesis};
+use counterweight_chain::keys::{LocalKey, development_key};
+use counterweight_chain::ledger::ContractLedger;
+use counterweight_chain::network::Network;
+use counterweight_chain::remote::{RemoteChain, RemoteOptions};
+use serde_json::json;
+
+/// A chain whose clock can be moved.
+pub(crate) trait TestChain {
+    /// As the code under test sees it.
+    fn network(&self) -> Arc<dyn Network>;
+    /// Makes a block this many seconds later.
+    fn advance(&self, seconds: u64);
+}
+
+pub(crate) struct Embedded(Arc<EmbeddedChain>);
+
+impl Embedded {
+    pub(crate) fn start() -> Self {
+        Self(Arc::new(EmbeddedChain::in_memory(Genesis::development(), Config::default()).unwrap()))
+    }
+}
+
+impl TestChain for Embedded {
+    fn network(&self) -> Arc<dyn Network> {
+        Arc::clone(&self.0) as Arc<dyn Network>
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.0.increase_time(seconds);
+        self.0.mine().unwrap();
+    }
+}
+
+/// anvil on a free port of this machine, ended when dropped.
+pub(crate) struct Anvil {
+    process: Child,
+    pub(crate) endpoint: String,
+    chain: Arc<RemoteChain>,
+}
+
+pub(crate) fn impatient() -> RemoteOptions {
+    RemoteOptions {
+        poll_interval: Duration::from_millis(5),
+        retry_pause: Duration::from_millis(5),
+        inclusion_timeout: Duration::from_secs(30),
+        ..RemoteOptions::default()
+    }
+}
+
+impl Anvil {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
+        let mut process = Command::new(Self::program())
+            .args(["--port", "0", "--host", "127.0.0.1"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("anvil starts");
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let place = lines
+            .find_map(|line| line.ok()?.strip_prefix("Listening on ").map(str::to_owned))
+            .expect("anvil says where it listens");
+        // Read on, or anvil stops once the pipe is full.
+        std::thread::spawn(move || lines.for_each(drop));
+        let endpoint = format!("http://{}", place.trim());
+        let chain = Arc::new(RemoteChain::connect(&endpoint, Some(31_337), impatient()).unwrap());
+        Self { process, endpoint, chain }
+    }
+
+    fn program() -> PathBuf {
+        let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/node_modules/@foundry-rs");
+        let found = packages.read_dir().ok().and_then(|entries| {
+            entries.filter_map(Result::ok).map(|entry| entry.path().join("bin/anvil")).find(|path| {
+                path.parent().and_then(Path::parent).and_then(Path::file_name).is_some_and(|name| {
+                    name.to_string_lossy().starts_with("anvil-")
+                }) && path.exists()
+            })
+        });
+        found.unwrap_or_else(|| {
+            panic!("anvil is not installed in {}: run `npm ci` in contracts", packages.display())
+        })
+    }
+
+    pub(crate) fn chain(&self) -> &RemoteChain {
+        &self.chain
+    }
+}
+
+impl TestChain for Anvil {
+    fn network(&self) -> Arc<dyn Network> {
+        Arc::clone(&self.chain) as Arc<dyn Network>
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.chain.raw_request("evm_increaseTime", json!([seconds])).unwrap();
+        self.chain.raw_request("evm_mine", json!([])).unwrap();
+    }
+}
+
+impl Drop for Anvil {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub(crate) fn key(index: u32) -> LocalKey {
+    development_key(index, 31_337).unwrap()
+}
+
+/// The contracts on a chain, deployed by development key 0.
+pub(crate) struct Deployed {
+    pub(crate) network: Arc<dyn Network>,
+    pub(crate) deployment: Deployment,
+    pub(crate) directory: tempfile::TempDir,
+}
+
+impl Deployed {
+    pub(crate) fn on(chain: &dyn TestChain) -> Self {
+        let network = chain.network();
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("deployment.json");
+        let deployment = deploy(&*network, &key(0), &DeployOptions::default(), &file).unwrap();
+        Self { network, deployment, directory }
+    }
+
+    /// The ledger of development key `index`.
+    pub(crate) fn ledger(&self, index: u32) -> ContractLedger {
+        ContractLedger::new(Arc::clone(&self.network), self.deployment.clone(), Arc::new(key(index)))
+    }
+}
+
+/// Runs each named function, which takes a `&dyn TestChain`, on the embedded chain and on anvil.
+#[macro_export]
+macro_rules! on_every_chain {
+    ($($claim:ident)*) => {
+        mod on_the_embedded_chain {
+            $(#[test]
+            fn $claim() {
+                super::$claim(&$crate::support::Embedded::start());
+            })*
+        }
+
+        mod on_anvil {
+            $(#[test]
+            fn $claim() {
+                super::$claim(&$crate::support::Anvil::start());
+            })*
+        }
+    };
+}
