@@ -1,6 +1,6 @@
 //! A chain of our own: one deterministic executor, durable state, one sequencer.
 //!
-//! The executor (`execute`) turns a parent block, the state after it and a [`BlockInput`] into a block and a change
+//! The executor turns a parent block, the state after it and a [`BlockInput`] into a block and a change
 //! set, and nothing else: no clock, no pool, no files. The sequencer of this module feeds it from a pool; a
 //! consensus engine feeds it the same way through [`EmbeddedChain::apply`]. Rules are those of Ethereum's Osaka
 //! fork; `docs/spec/embedded-chain.md` lists what is stored and what differs from mainnet.

@@ -69,13 +69,13 @@ impl Sequencer {
         genesis: Genesis,
         config: Config,
     ) -> Result<Arc<Self>, EmbeddedError> {
-        let first = genesis.execute()?;
+        let mut first = genesis.execute()?;
         let expected = Identity {
             chain_id: genesis.chain_id,
             genesis: first.block.hash(),
         };
         match store.identity()? {
-            None => store.write(block_write(&first, Some(expected)))?,
+            None => store.write(block_write(&mut first, Some(expected)))?,
             Some(found) if found == expected => {}
             Some(found) => {
                 return Err(EmbeddedError::GenesisMismatch {
@@ -324,12 +324,12 @@ impl Sequencer {
             input,
             source,
         )
-        .and_then(|executed| {
+        .and_then(|mut executed| {
             if executed.hashes.is_empty() && !even_empty {
                 return Ok(None);
             }
             self.store
-                .write(block_write(&executed, None))
+                .write(block_write(&mut executed, None))
                 .map(|()| Some(executed))
         });
         let executed = match kept {
@@ -439,13 +439,13 @@ fn mine_every(sequencer: &Weak<Sequencer>, every: Duration) {
     }
 }
 
-fn block_write(executed: &ExecutedBlock, identity: Option<Identity>) -> BlockWrite<'_> {
+fn block_write(executed: &mut ExecutedBlock, identity: Option<Identity>) -> BlockWrite<'_> {
     BlockWrite {
+        nodes: std::mem::take(&mut executed.nodes),
         block: &executed.block,
         raws: &executed.raws,
         hashes: &executed.hashes,
         changes: &executed.changes,
-        nodes: executed.nodes.clone(),
         identity,
     }
 }
