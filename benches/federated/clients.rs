@@ -51,7 +51,10 @@ fn run(path: &str, clients: usize, rounds: u32) -> Result<(), Error> {
         clip: 50.0,
         seed: 42,
     };
-    let start = Parameters::initial(&Architecture::softmax(INPUTS as u32, 10), 42);
+    // From zero, as the other side, so that both must arrive at the same place.
+    let shape = Architecture::softmax(INPUTS as u32, 10);
+    let zeros = vec![0.0; shape.parameters()];
+    let start = Parameters::new(shape, zeros)?;
     let mut simulation = Simulation::new(start, settings);
     let mut out = io::stdout().lock();
     for round in 1..=rounds {
@@ -68,10 +71,21 @@ fn run(path: &str, clients: usize, rounds: u32) -> Result<(), Error> {
     let digest = simulation.model().digest();
     writeln!(
         out,
-        "{{\"accuracy\":{},\"loss\":{},\"model\":\"{digest}\"}}",
-        metrics.accuracy, metrics.loss
+        "{{\"accuracy\":{},\"loss\":{},\"model\":\"{digest}\",\"peak_kib\":{}}}",
+        metrics.accuracy,
+        metrics.loss,
+        peak_kib()?
     )?;
     Ok(())
+}
+
+/// Most memory this process has had resident. Read here rather than from the parent's resource usage, which starts with
+/// what the parent itself had resident when it forked.
+fn peak_kib() -> Result<u64, Error> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = line.ok_or("no VmHWM in /proc/self/status")?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
 }
 
 fn main() -> ExitCode {
