@@ -9,6 +9,7 @@ mod nearest;
 mod output;
 mod project;
 mod session;
+mod training;
 mod user;
 
 use std::{
@@ -55,13 +56,23 @@ fn run(Arguments { global, command }: Arguments) -> ExitCode {
     };
     let surface = Surface::stdout(global.color);
     let console = Console::new(Surface::stderr(global.color), loudness);
-    let context = Context { global, console };
+    let context = Context {
+        global,
+        console,
+        form,
+        surface,
+    };
     let answer = match commands::run(command.as_ref(), &context) {
         Ok(answer) => answer,
         Err(error) => return report(&error, form == Form::Json, context.console.surface()),
     };
     let mut out = io::stdout().lock();
-    let written = answer.write(&mut out, form, surface).and_then(|()| out.flush());
+    // A command that wrote its result itself has nothing left to say.
+    let written = if answer.is_empty() {
+        Ok(())
+    } else {
+        answer.write(&mut out, form, surface).and_then(|()| out.flush())
+    };
     if form == Form::Text {
         context.console.next(answer.next_commands());
     }

@@ -1,6 +1,30 @@
 //! `cw member`: take part with data that stays here.
+//!
+//! The coordinator is asked for bytes and told about updates; what it says is held against the chain. Only the
+//! digest of the data, its manifest and the updates leave this machine.
+
+use std::sync::Arc;
+
+use counterweight_federated::{
+    clock::SystemClock,
+    http::{HttpClientOptions, HttpCoordinator},
+    ledger::StudyReader as _,
+    member::{CoordinatorClient as _, Member, MemberEvent, MemberOptions, MemberSetup},
+    study::terms::{MOST_BYTES, PublicTerms},
+    table::HoldoutRows,
+};
+use counterweight_primitives::ContentDigest;
+use serde_json::json;
+
 use super::Context;
-use crate::{error::CliError, output::Answer};
+use crate::{
+    error::{CliError, Code},
+    nearest::nearest,
+    output::{Answer, Cell},
+    project::Project,
+    session::{Assets, Session},
+    training::{fund, member_key, read_holdout, read_local, register},
+};
 
 /// What to do as a member.
 #[derive(Debug, clap::Subcommand)]
@@ -15,6 +39,165 @@ pub(crate) enum Command {
         dataset: String,
     },
 }
-pub(crate) fn run(_command: &Command, _context: &Context) -> Result<Answer, CliError> {
-    Err(CliError::fault("not yet"))
+
+/// Takes part until the study ends.
+///
+/// # Errors
+/// [`Code::CoordinatorSilent`], [`Code::NoConsent`], [`Code::WrongShape`], and those of chain and files.
+pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliError> {
+    let Command::Start { coordinator, dataset } = command;
+    let console = &context.console;
+    let project = Project::open(&context.global)?;
+    let datasets = &project.config.study.datasets;
+    let entry = datasets
+        .iter()
+        .find(|entry| entry.name == *dataset)
+        .ok_or_else(|| {
+            let error = CliError::new(Code::UnknownName, format!("no dataset is called \"{dataset}\""));
+            let error = match nearest(dataset, datasets.iter().map(|entry| entry.name.as_str())) {
+                Some(near) => error.fact("nearest", near),
+                None => error,
+            };
+            error.fix("cw dataset list")
+        })?;
+    let holdout = read_holdout(&project)?;
+    let data = read_local(
+        &project,
+        entry,
+        holdout.as_ref().map(|(rows, _): &(HoldoutRows, _)| rows),
+    )?;
+    let patience = context.global.timeout.map(|timeout| timeout.0);
+    let options = MemberOptions::default();
+    let options = MemberOptions {
+        patience: patience.unwrap_or(options.patience),
+        ..options
+    };
+    let http = HttpClientOptions::default();
+    let notice = retry(options.patience, || HttpCoordinator::discover(coordinator, http))?;
+    let session = retry_chain(options.patience, || Session::begin(&project, context))?;
+    let contracts = session.contracts()?;
+    let key = match &context.global.key {
+        Some(name) => session.keys.open(&name.0)?,
+        None => member_key(&session, entry)?,
+    };
+    let assets = Assets::read(&contracts, &session.blobs)?;
+    let member = register(&session, &contracts, &assets, entry, data, &key)?;
+    let mut client = HttpCoordinator::new(
+        coordinator,
+        notice.study,
+        notice.terms,
+        Arc::clone(&key) as _,
+        Arc::new(SystemClock),
+        http,
+    )?;
+    // The digest on the chain decides, not the coordinator's.
+    let state = contracts.reader.study(notice.study)?;
+    let bytes = client.blob(&state.terms, MOST_BYTES as u64)?;
+    if ContentDigest::of(&bytes) != state.terms {
+        return Err(CliError::new(
+            Code::ContentDiffers,
+            "the coordinator gives other terms than those on the chain",
+        )
+        .fact("on the chain", state.terms.to_string())
+        .fix("ask the coordinator; take no part until they agree"));
+    }
+    let terms = PublicTerms::from_bytes(&bytes).map_err(|error| {
+        CliError::new(
+            Code::DataUnusable,
+            format!("the study's terms cannot be read: {error}"),
+        )
+        .fix("use the same version of cw as the coordinator")
+    })?;
+    same_study(&project, &terms)?;
+    let ledger = contracts.acting_for(&key);
+    fund(&session, &contracts, &ledger, state.bond)?;
+    let ledger = Arc::new(ledger);
+    let running = Member::new(MemberSetup {
+        study: notice.study,
+        dataset: member.asset,
+        terms,
+        rows: member.data.rows.train.clone(),
+        data: member.data.content,
+        ledger: Arc::clone(&ledger) as _,
+        consent: ledger,
+    })?;
+    let index = running.join()?;
+    console.did(
+        "Joined",
+        format!("run {} as member {index} with {dataset}", notice.study),
+    );
+    let outcome = running.run(&mut client, &options, &SystemClock, &mut |event| match event {
+        MemberEvent::Training { round } => console.detail(format!("round {round}: training")),
+        MemberEvent::Committed { round, update } => {
+            console.detail(format!("round {round}: committed {update}"))
+        }
+        MemberEvent::Uploaded { round } => console.did("Answered", format!("round {round}")),
+        MemberEvent::SatOut { round, reason } => {
+            console.warn(format!("round {round}: took no part: {reason}"))
+        }
+        MemberEvent::Retrying { doing, reason, .. } => {
+            console.detail(format!("{doing}: {reason}; trying again"))
+        }
+        _ => {}
+    })?;
+    let result = outcome.result.map(|result| result.to_string());
+    Ok(Answer::new("member/1")
+        .json("run", notice.study.0)
+        .json("member", outcome.member.0)
+        .json("dataset", dataset.as_str())
+        .json("survived", outcome.survived)
+        .json("result", json!(result))
+        .fields([
+            ("run", Cell::text(notice.study.to_string())),
+            ("rounds counted", Cell::text(outcome.survived.to_string())),
+            (
+                "model digest",
+                outcome.result.map_or_else(|| Cell::text("none"), Cell::Digest),
+            ),
+        ])
+        .id(dataset.as_str())
+        .next(format!("cw claim {dataset} --network …")))
+}
+
+/// Members must read their files as the study does: a difference shows here, before anything is trained.
+fn same_study(project: &Project, terms: &PublicTerms) -> Result<(), CliError> {
+    let own = project.config.study.public_terms(terms.holdout);
+    if own.architecture != terms.architecture || own.data != terms.data {
+        return Err(CliError::new(
+            Code::WrongShape,
+            "this project's [data] or [model] is not the study's",
+        )
+        .fact("inputs here", own.architecture.inputs.to_string())
+        .fact("inputs of the study", terms.architecture.inputs.to_string())
+        .why("a model of another shape cannot be added to the others'")
+        .fix("take over the study's counterweight.toml"));
+    }
+    Ok(())
+}
+
+fn retry<T>(
+    patience: std::time::Duration,
+    mut ask: impl FnMut() -> Result<T, counterweight_federated::member::ClientError>,
+) -> Result<T, CliError> {
+    retry_chain(patience, || ask().map_err(CliError::from))
+}
+
+/// Tries again what may succeed later, for as long as the person is patient.
+fn retry_chain<T>(
+    patience: std::time::Duration,
+    mut ask: impl FnMut() -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let started = std::time::Instant::now();
+    let mut wait = std::time::Duration::from_millis(100);
+    loop {
+        match ask() {
+            Err(error)
+                if error.status() == crate::error::Status::Missing && started.elapsed() + wait < patience =>
+            {
+                std::thread::sleep(wait);
+                wait = (wait * 2).min(std::time::Duration::from_secs(5));
+            }
+            answer => return answer,
+        }
+    }
 }

@@ -17,10 +17,12 @@ pub(crate) mod status;
 pub(crate) mod train;
 pub(crate) mod verify;
 
+use std::io::{Write as _, stdout};
+
 use crate::{
     arguments::{Command, Global},
-    error::CliError,
-    output::{Answer, Console},
+    error::{CliError, Code},
+    output::{Answer, Console, Form, Surface},
 };
 
 /// What every command has: the global options and standard error.
@@ -30,6 +32,29 @@ pub(crate) struct Context {
     pub(crate) global: Global,
     /// Where progress and remarks go.
     pub(crate) console: Console,
+    /// How results are asked for.
+    pub(crate) form: Form,
+    /// Where results go.
+    pub(crate) surface: Surface,
+}
+
+impl Context {
+    /// Writes a result now, where a command has several: one document a line in JSON.
+    ///
+    /// # Errors
+    /// [`Code::FileUnreadable`] where nobody reads any more.
+    pub(crate) fn emit(&self, answer: &Answer) -> Result<(), CliError> {
+        let mut out = stdout().lock();
+        let written = match self.form {
+            Form::Json => answer.write_line(&mut out),
+            form => answer.write(&mut out, form, self.surface),
+        };
+        written.and_then(|()| out.flush()).map_err(|error| {
+            CliError::new(Code::FileUnreadable, "standard output cannot be written")
+                .fact("system", error.to_string())
+                .fix("keep the reader of this command's output running")
+        })
+    }
 }
 
 /// Runs a command; without one, shows where things stand.

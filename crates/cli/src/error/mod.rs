@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod chain;
+mod domain;
 
 use std::{
     fmt,
@@ -103,6 +104,17 @@ impl CliError {
     /// The exit status that its code stands for.
     pub(crate) fn status(&self) -> Status {
         self.0.code.status()
+    }
+
+    /// What the contract said where it refused, else the first line.
+    pub(crate) fn reason(&self) -> &str {
+        let said = self.0.facts.iter().find(|(name, _)| name == "contract");
+        said.map_or(&self.0.message, |(_, reason)| reason)
+    }
+
+    /// What to do about it.
+    pub(crate) fn fix_text(&self) -> Option<&str> {
+        self.0.fix.as_deref()
     }
 
     /// Its first line.

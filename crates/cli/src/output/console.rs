@@ -1,6 +1,6 @@
 //! What goes to standard error: what is being done, remarks, warnings, bars.
 
-use std::{env, io::Write, time::Duration};
+use std::{env, io::Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -105,24 +105,13 @@ impl Console {
         Bar(bar)
     }
 
-    /// A spinner with what is being waited for.
-    pub(crate) fn spinner(&self, what: &str) -> Bar {
-        if !self.bars {
-            return Bar(ProgressBar::hidden());
-        }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        bar.set_message(what.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(120));
-        Bar(bar)
-    }
-
     fn raw(&self, line: &str) {
         // Nothing can be done about a standard error that cannot be written.
         let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
 }
 
-/// A bar or spinner; it vanishes when dropped.
+/// A bar; it vanishes when dropped.
 #[derive(Debug)]
 pub(crate) struct Bar(ProgressBar);
 

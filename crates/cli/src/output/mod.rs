@@ -139,6 +139,33 @@ impl Answer {
         &self.next
     }
 
+    fn document(&self) -> Map<String, Value> {
+        let mut document = Map::new();
+        document.insert(
+            "schema".to_owned(),
+            json!(format!("counterweight/{}", self.schema)),
+        );
+        document.extend(self.json.clone());
+        if !self.next.is_empty() {
+            document.insert("next".to_owned(), json!(self.next));
+        }
+        document
+    }
+
+    /// Writes the JSON form on one line.
+    ///
+    /// # Errors
+    /// As [`Answer::write`].
+    pub(crate) fn write_line(&self, out: &mut dyn Write) -> io::Result<()> {
+        serde_json::to_writer(&mut *out, &self.document())?;
+        writeln!(out)
+    }
+
+    /// Whether there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.json.is_empty() && self.blocks.is_empty() && self.ids.is_empty()
+    }
+
     /// Writes the result in the form asked for.
     ///
     /// # Errors

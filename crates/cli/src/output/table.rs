@@ -80,6 +80,7 @@ impl Table {
     }
 
     /// Adds a row.
+    #[cfg(test)]
     pub(crate) fn row<const N: usize>(mut self, cells: [Cell; N]) -> Self {
         self.push(cells);
         self

@@ -82,14 +82,6 @@ impl<'i> Document<'i> {
             .unwrap_or_default()
     }
 
-    /// Whether a table has a key.
-    pub(crate) fn has(&self, table: &str, key: &str) -> bool {
-        self.table
-            .get(table)
-            .and_then(|value| value.get_ref().as_table())
-            .is_some_and(|table| table.contains_key(key))
-    }
-
     /// Sets a key to what `text` says as TOML, or to `text` itself where it is no TOML value.
     pub(crate) fn set(&mut self, table: &str, key: &str, text: &'i str, origin: Origin) {
         let value = match DeValue::parse(text) {
@@ -238,7 +230,7 @@ impl<'i> Document<'i> {
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, CliError> {
         let whole = Spanned::new(0..self.text.len(), self.table.clone());
         T::deserialize(Deserializer::from(whole)).map_err(|error| {
-            let told = format!("{}", error.message());
+            let told = error.message().to_owned();
             match error.span() {
                 // The span of the whole document says nothing.
                 Some(span) if span != (0..self.text.len()) => {

@@ -1,0 +1,19 @@
+//! The main job, in its steps: datasets, study, rounds, model, statements.
+
+mod comparison;
+mod datasets;
+mod opening;
+mod parties;
+mod publication;
+mod rounds;
+mod statements;
+mod summary;
+
+pub(crate) use comparison::{Comparison, compare};
+pub(crate) use datasets::{Membership, prepare, purpose, read_holdout, read_local, register};
+pub(crate) use opening::{Opened, fund, join_all, open_or_resume};
+pub(crate) use parties::{member_key, sponsor_key};
+pub(crate) use publication::{dataset_statement, publish};
+pub(crate) use rounds::{Watcher, coordinator_options, run as run_rounds, simulate};
+pub(crate) use statements::{check_log, log_reader, origin as log_origin, record};
+pub(crate) use summary::{RunSummary, amount};

@@ -1,0 +1,195 @@
+//! What was done, said under signature in the project's log, whose root is anchored on the chain.
+
+use std::{fs, path::PathBuf};
+
+use counterweight_chain::{keys::LocalKey, ledger::ContractLedger};
+use counterweight_primitives::{Address, ContentDigest, UnixSeconds};
+use counterweight_provenance::{
+    ledger::{AnchorLedger as _, AnchorReader as _, LogId},
+    log::{
+        Log, LogReader,
+        note::{NoteSigner, VerifierKey},
+        tree::leaf_hash,
+    },
+    signature,
+    statement::{Statement, UncheckedStatement},
+};
+
+use crate::{
+    error::{CliError, Code, with_causes},
+    session::{Contracts, Session},
+};
+
+/// Longest statement that is read back.
+const STATEMENT_BYTES: usize = 1 << 16;
+/// What is signed to make the log's own key.
+const KEY_DOMAIN: &str = "counterweight/log-key/v1";
+
+/// The log of a network: its first line names both, so that no two histories go by one name.
+pub(crate) fn origin(session: &Session<'_>) -> String {
+    format!("{}/{}", session.project.config.log_origin, session.chosen.name)
+}
+
+fn folder(session: &Session<'_>) -> PathBuf {
+    session.folders.log(&session.chosen.name)
+}
+
+fn key_file(session: &Session<'_>) -> PathBuf {
+    folder(session).with_extension("pub")
+}
+
+/// The log's key follows from its owner's: the signature is deterministic (RFC 6979) and never shown, so that there
+/// is no second secret to keep.
+fn signer(owner: &LocalKey, origin: &str) -> Result<NoteSigner, CliError> {
+    let signature = signature::sign(owner, KEY_DOMAIN, &ContentDigest::of(origin.as_bytes()))
+        .map_err(|error| CliError::new(Code::Fault, with_causes(&error)))?;
+    let secret = ContentDigest::of(&signature.0);
+    NoteSigner::from_secret(origin, &secret.0).map_err(|error| {
+        CliError::new(Code::BadValue, format!("\"{origin}\" is no name for a log"))
+            .why(error.to_string())
+            .fix("choose an origin without spaces and + in [log]")
+    })
+}
+
+/// Appends what is not in the log yet and anchors its root.
+///
+/// # Errors
+/// [`Code::LogDiffers`] where the log is damaged, and those of the chain.
+pub(crate) fn record(
+    session: &Session<'_>,
+    owner: &LocalKey,
+    ledger: &ContractLedger,
+    statements: Vec<(Statement, &LocalKey)>,
+) -> Result<(), CliError> {
+    let origin = origin(session);
+    let mut log = Log::open(folder(session), signer(owner, &origin)?)?;
+    fs::write(
+        key_file(session),
+        format!("{}\n", signer(owner, &origin)?.verifier()),
+    )
+    .map_err(|error| {
+        CliError::new(Code::FileUnreadable, "the log's public key cannot be written")
+            .fact("system", error.to_string())
+            .fix("check the folder's permissions and the disk's free space")
+    })?;
+    let known: Vec<Statement> = read_all(&log.reader())?
+        .into_iter()
+        .map(|(_, statement)| statement)
+        .collect();
+    let mut entries = Vec::new();
+    for (statement, key) in statements {
+        let said = |known: &Statement| {
+            known.predicate_type == statement.predicate_type
+                && known.predicate == statement.predicate
+                && known.subjects == statement.subjects
+                && known.issuer == statement.issuer
+        };
+        if !known.iter().any(said) {
+            entries.push(statement.sign(key)?.encode()?);
+        }
+    }
+    log.append(&entries)?;
+    let head = log.checkpoint().checkpoint();
+    let id = LogId::of_origin(&origin);
+    let anchored = ledger
+        .anchored_head(ledger.account(), id)?
+        .map_or(0, |head| head.size);
+    if head.size > anchored {
+        ledger.anchor(id, head.size, head.root)?;
+    }
+    Ok(())
+}
+
+/// A reader of the project's log, if there is one.
+///
+/// # Errors
+/// [`Code::LogDiffers`] where the key beside it cannot be read.
+pub(crate) fn log_reader(session: &Session<'_>) -> Result<Option<LogReader>, CliError> {
+    if !folder(session).join("checkpoint").exists() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(key_file(session)).map_err(|error| {
+        CliError::new(Code::LogDiffers, "the log's public key cannot be read")
+            .fact("system", error.to_string())
+    })?;
+    let key: VerifierKey = text.trim().parse().map_err(|error| {
+        CliError::new(
+            Code::LogDiffers,
+            format!("the log's public key cannot be used: {error}"),
+        )
+    })?;
+    Ok(Some(LogReader::new(folder(session), key)))
+}
+
+fn read_all(reader: &LogReader) -> Result<Vec<(u64, Statement)>, CliError> {
+    let checkpoint = reader.checkpoint()?;
+    let entries = reader.entries(&checkpoint, 0, checkpoint.checkpoint().size)?;
+    entries
+        .into_iter()
+        .map(|(index, bytes)| {
+            let statement = UncheckedStatement::decode(&bytes, STATEMENT_BYTES)?.verify()?;
+            Ok((index, statement.statement().clone()))
+        })
+        .collect()
+}
+
+/// What the log says about some bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct LogCheck {
+    /// Its place, where it is in the log.
+    pub(crate) index: Option<u64>,
+    /// Number of entries of the checkpoint.
+    pub(crate) size: u64,
+    /// Whether the chain holds a root that covers it.
+    pub(crate) anchored: bool,
+}
+
+/// Looks for the statement of a kind about bytes, proves that it is in the log, and asks the chain about the proof.
+///
+/// # Errors
+/// [`Code::LogDiffers`] where log, signature and proof contradict each other, and those of the chain.
+pub(crate) fn check_log(
+    session: &Session<'_>,
+    contracts: &Contracts,
+    owner: Address,
+    kind: &str,
+    about: ContentDigest,
+) -> Result<LogCheck, CliError> {
+    let Some(reader) = log_reader(session)? else {
+        return Ok(LogCheck {
+            index: None,
+            size: 0,
+            anchored: false,
+        });
+    };
+    let checkpoint = reader.audit()?;
+    let size = checkpoint.checkpoint().size;
+    let found = read_all(&reader)?.into_iter().rfind(|(_, statement)| {
+        statement.predicate_type == kind
+            && statement.issuer == owner
+            && statement.subjects.iter().any(|subject| subject.digest == about)
+    });
+    let Some((index, _)) = found else {
+        return Ok(LogCheck {
+            index: None,
+            size,
+            anchored: false,
+        });
+    };
+    let (entry, receipt) = reader.receipt(&checkpoint, index)?;
+    let id = LogId::of_origin(&origin(session));
+    let anchored = contracts
+        .reader
+        .is_anchored(owner, id, index, leaf_hash(&entry), receipt.path())?;
+    Ok(LogCheck {
+        index: Some(index),
+        size,
+        anchored,
+    })
+}
+
+/// The chain's time, or this machine's where the chain does not say.
+pub(super) fn now(ledger: &ContractLedger) -> Result<UnixSeconds, CliError> {
+    use counterweight_federated::ledger::StudyReader as _;
+    Ok(ledger.now()?)
+}
