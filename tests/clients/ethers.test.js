@@ -129,6 +129,9 @@ test("a WebSocket tells of heads, logs and pending transactions", async () => {
     assert.equal(await head, receipt.blockNumber);
     assert.equal((await event).transactionHash, receipt.hash);
     assert.equal(await pending, receipt.hash);
+    // ethers unsubscribes in the background; requests are answered in order, so after these two that is done.
+    await socket.send("eth_chainId", []);
+    await socket.send("eth_chainId", []);
   } finally {
     await socket.destroy();
   }

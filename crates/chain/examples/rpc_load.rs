@@ -251,6 +251,13 @@ fn drive(
     let sent = began.elapsed();
     let (mut gas, mut blocks) = (0, BTreeMap::new());
     for chunk in load.hashes.chunks(batch) {
+        // One question at a time until the last is there: asking for all over and over would cost the node more than
+        // the transfers.
+        while let Some(last) = chunk.last()
+            && node.ask("eth_getTransactionReceipt", json!([last]))?.is_null()
+        {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let mut missing: Vec<usize> = (0..chunk.len()).collect();
         loop {
             let calls: Vec<String> = missing
