@@ -13,7 +13,7 @@ use crate::{
     output::{Answer, Cell, Table, Tone},
     project::Project,
     session::Session,
-    training::{log_origin, log_reader, member_key, read_holdout, read_local, sponsor_key},
+    training::{log_origin, log_owner, log_reader, member_key, read_holdout, read_local},
     user::UserFolder,
 };
 
@@ -56,7 +56,7 @@ pub(crate) fn run(context: &Context) -> Result<Answer, CliError> {
             ));
             data(&project, &mut findings);
             match Session::open(&project, context) {
-                Ok(session) => chain(&session, context, &mut findings),
+                Ok(session) => chain(&session, &mut findings),
                 Err(error) if error.code() == Code::NothingYet => {
                     findings.push(skip(
                         "chain",
@@ -128,7 +128,7 @@ fn data(project: &Project, findings: &mut Vec<Finding>) {
     ));
 }
 
-fn chain(session: &Session<'_>, context: &Context, findings: &mut Vec<Finding>) {
+fn chain(session: &Session<'_>, findings: &mut Vec<Finding>) {
     let head = match session.network.head() {
         Ok(head) => head,
         Err(error) => return findings.push(fail("chain", "the record of every run", &error.into())),
@@ -172,12 +172,13 @@ fn chain(session: &Session<'_>, context: &Context, findings: &mut Vec<Finding>) 
         Err(error) => return findings.push(fail("log", protects, &error.into())),
     };
     let size = checkpoint.checkpoint().size;
-    let owner = sponsor_key(session, context.global.key.as_ref()).map(|key| key.account());
-    let anchored = owner.and_then(|owner| {
-        Ok(contracts
+    let anchored = match log_owner(session) {
+        Some(owner) => contracts
             .reader
-            .anchored_head(owner, LogId::of_origin(&log_origin(session)))?)
-    });
+            .anchored_head(owner, LogId::of_origin(&log_origin(session)))
+            .map_err(CliError::from),
+        None => Ok(None),
+    };
     findings.push(match anchored {
         Ok(Some(head)) if head.size == size => {
             ok("log", protects, format!("{size} entries, signed and anchored"))

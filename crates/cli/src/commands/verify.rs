@@ -23,7 +23,7 @@ use crate::{
     output::{Answer, Cell, Table, Tone},
     project::Project,
     session::{Asset, Assets, Contracts, Session},
-    training::{check_log, log_origin, log_reader},
+    training::{check_log, log_origin, log_owner, log_reader},
 };
 
 /// Largest model that is read.
@@ -114,10 +114,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             ));
             (format!("dataset {}", dataset.full_name()), checks)
         }
-        Command::Log => (
-            "the log".to_owned(),
-            vec![whole_log(&session, &contracts, context)?],
-        ),
+        Command::Log => ("the log".to_owned(), vec![whole_log(&session, &contracts)?]),
     };
     Ok(answer(&subject, &checks))
 }
@@ -604,7 +601,7 @@ fn logged(
     }
 }
 
-fn whole_log(session: &Session<'_>, contracts: &Contracts, context: &Context) -> Result<Check, CliError> {
+fn whole_log(session: &Session<'_>, contracts: &Contracts) -> Result<Check, CliError> {
     let Some(reader) = log_reader(session)? else {
         return Err(CliError::new(Code::NothingYet, "this project has no log yet").fix("cw train"));
     };
@@ -620,10 +617,12 @@ fn whole_log(session: &Session<'_>, contracts: &Contracts, context: &Context) ->
         }
     };
     let tree = checkpoint.checkpoint();
-    let owner = crate::training::sponsor_key(session, context.global.key.as_ref())?.account();
-    let head = contracts
-        .reader
-        .anchored_head(owner, LogId::of_origin(&log_origin(session)))?;
+    let head = match log_owner(session) {
+        Some(owner) => contracts
+            .reader
+            .anchored_head(owner, LogId::of_origin(&log_origin(session)))?,
+        None => None,
+    };
     Ok(match head {
         Some(head) if head.size == tree.size && head.root == tree.root => Check::new(
             "log",

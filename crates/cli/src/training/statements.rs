@@ -65,7 +65,7 @@ pub(crate) fn record(
     let mut log = Log::open(folder(session), signer(owner, &origin)?)?;
     fs::write(
         key_file(session),
-        format!("{}\n", signer(owner, &origin)?.verifier()),
+        format!("{}\n{}\n", signer(owner, &origin)?.verifier(), owner.account()),
     )
     .map_err(|error| {
         CliError::new(Code::FileUnreadable, "the log's public key cannot be written")
@@ -112,13 +112,19 @@ pub(crate) fn log_reader(session: &Session<'_>) -> Result<Option<LogReader>, Cli
         CliError::new(Code::LogDiffers, "the log's public key cannot be read")
             .fact("system", error.to_string())
     })?;
-    let key: VerifierKey = text.trim().parse().map_err(|error| {
+    let key: VerifierKey = text.lines().next().unwrap_or_default().parse().map_err(|error| {
         CliError::new(
             Code::LogDiffers,
             format!("the log's public key cannot be used: {error}"),
         )
     })?;
     Ok(Some(LogReader::new(folder(session), key)))
+}
+
+/// The account that anchors the project's log, if there is one: beside the log's key, since it is as public.
+pub(crate) fn log_owner(session: &Session<'_>) -> Option<Address> {
+    let text = fs::read_to_string(key_file(session)).ok()?;
+    text.lines().nth(1)?.parse().ok()
 }
 
 fn read_all(reader: &LogReader) -> Result<Vec<(u64, Statement)>, CliError> {
@@ -151,7 +157,7 @@ pub(crate) struct LogCheck {
 pub(crate) fn check_log(
     session: &Session<'_>,
     contracts: &Contracts,
-    owner: Address,
+    issuer: Address,
     kind: &str,
     about: ContentDigest,
 ) -> Result<LogCheck, CliError> {
@@ -166,7 +172,7 @@ pub(crate) fn check_log(
     let size = checkpoint.checkpoint().size;
     let found = read_all(&reader)?.into_iter().rfind(|(_, statement)| {
         statement.predicate_type == kind
-            && statement.issuer == owner
+            && statement.issuer == issuer
             && statement.subjects.iter().any(|subject| subject.digest == about)
     });
     let Some((index, _)) = found else {
@@ -178,9 +184,12 @@ pub(crate) fn check_log(
     };
     let (entry, receipt) = reader.receipt(&checkpoint, index)?;
     let id = LogId::of_origin(&origin(session));
-    let anchored = contracts
-        .reader
-        .is_anchored(owner, id, index, leaf_hash(&entry), receipt.path())?;
+    let anchored = match log_owner(session) {
+        Some(owner) => contracts
+            .reader
+            .is_anchored(owner, id, index, leaf_hash(&entry), receipt.path())?,
+        None => false,
+    };
     Ok(LogCheck {
         index: Some(index),
         size,

@@ -138,8 +138,14 @@ impl Audit<'_> {
                     .map(|epoch| epoch.at)
                     .filter(|at| *at >= record.opened_at && at.0 <= until);
                 let mut moments = std::iter::once(record.opened_at).chain(changes);
-                let allowed =
-                    moments.any(|time| consent_at(&history, time, None).allows(state.purpose, time));
+                // Blocks tell whole seconds: what changed within the second of a moment may have come after it.
+                let allowed = moments.any(|time| {
+                    let before = history.iter().filter(|entry| entry.at == time);
+                    let before = before.map(|entry| Some(entry.epoch.saturating_sub(1)));
+                    std::iter::once(None)
+                        .chain(before)
+                        .any(|last| consent_at(&history, time, last).allows(state.purpose, time))
+                });
                 if !allowed {
                     let place = Place {
                         round: Some(record.round),

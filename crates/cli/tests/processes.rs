@@ -1,0 +1,207 @@
+//! Members in processes of their own, a coordinator and a member killed, and the same study on another chain.
+
+mod support;
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use support::{Project, Running, free_port};
+
+const CLINICS: [&str; 4] = ["clinic-a", "clinic-b", "clinic-c", "clinic-d"];
+
+/// Contributions and rewards, which follow from the model and nothing else.
+fn earned(run: &Value) -> Vec<(String, String, String)> {
+    let mut earned: Vec<_> = run["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| {
+            (
+                member["name"].to_string(),
+                member["contribution_ppm"].to_string(),
+                member["reward"].to_string(),
+            )
+        })
+        .collect();
+    earned.sort();
+    earned
+}
+
+struct Ports {
+    members: String,
+    chain: String,
+}
+
+impl Ports {
+    fn free() -> Self {
+        Self {
+            members: format!("127.0.0.1:{}", free_port()),
+            chain: format!("127.0.0.1:{}", free_port()),
+        }
+    }
+
+    fn coordinator(&self, project: &Project) -> Running {
+        project.spawn(&["train", "--listen", &self.members, "--rpc", &self.chain, "--json"])
+    }
+
+    fn member(&self, project: &Project, clinic: &str) -> Running {
+        let coordinator = format!("http://{}", self.members);
+        let chain = format!("http://{}", self.chain);
+        project.spawn(&[
+            "member",
+            "start",
+            "--coordinator",
+            &coordinator,
+            "--network",
+            &chain,
+            "--dataset",
+            clinic,
+            "--json",
+        ])
+    }
+
+    /// Waits until so many rounds are closed.
+    fn closed_rounds(&self, project: &Project, wanted: u64) {
+        let chain = format!("http://{}", self.chain);
+        let started = Instant::now();
+        loop {
+            let ran = project.run(&["run", "show", "--network", &chain, "--json"]);
+            let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
+            if document["rounds"]["closed"]
+                .as_u64()
+                .is_some_and(|closed| closed >= wanted)
+            {
+                return;
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(120),
+                "no round closed: {ran:?}"
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
+fn processes_reach_the_simulations_model_although_coordinator_and_member_are_killed() {
+    let simulated = Project::new();
+    simulated.edit("rounds = 3", "rounds = 12");
+    let expected = simulated.json(&["train"]);
+
+    let project = Project::new();
+    project.edit("rounds = 3", "rounds = 12");
+    let ports = Ports::free();
+    let mut coordinator = ports.coordinator(&project);
+    let mut members: Vec<Running> = CLINICS
+        .iter()
+        .map(|clinic| ports.member(&project, clinic))
+        .collect();
+    ports.closed_rounds(&project, 1);
+    coordinator.kill();
+    members[2].kill();
+    let coordinator = ports.coordinator(&project);
+    members[2] = ports.member(&project, CLINICS[2]);
+
+    let finished = coordinator.finish().ends(0).json();
+    assert_eq!(finished["result"], expected["result"]);
+    assert_eq!(earned(&finished), earned(&expected));
+    for member in members {
+        assert_eq!(member.finish().ends(0).json()["result"], expected["result"]);
+    }
+    project.run(&["verify", "model", "tumour@1"]).ends(0);
+}
+
+#[test]
+fn a_member_that_stays_away_is_named_and_the_others_go_on() {
+    let project = Project::new();
+    project.edit("rounds = 3", "rounds = 4");
+    project.edit("round-timeout = \"60s\"", "round-timeout = \"3s\"");
+    let ports = Ports::free();
+    let coordinator = ports.coordinator(&project);
+    let mut members: Vec<Running> = CLINICS
+        .iter()
+        .map(|clinic| ports.member(&project, clinic))
+        .collect();
+    ports.closed_rounds(&project, 1);
+    members[3].kill();
+    let ran = coordinator.finish().ends(0);
+    let survived: Vec<u64> = ran.json()["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|member| member["name"] == "clinic-d")
+        .map(|member| member["survived"].as_u64().unwrap())
+        .collect();
+    assert!(survived[0] < 4, "{ran:?}");
+    assert!(ran.stderr.contains("went on without"), "{ran:?}");
+    project.run(&["verify", "model", "tumour@1"]).ends(0);
+}
+
+/// A development node of another make; killed when dropped.
+struct Anvil(Child);
+
+impl Anvil {
+    fn start(port: u16) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts");
+        let modules = root.join("node_modules");
+        let binary = find(&modules).unwrap_or_else(|| {
+            panic!(
+                "anvil is not in {}: run `npm ci` in contracts/, or `make contracts-tools`",
+                modules.display()
+            )
+        });
+        let mut child = Command::new(binary)
+            .args(["--port", &port.to_string()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("Listening on")));
+        // Whatever it prints later must go somewhere.
+        thread::spawn(move || lines.for_each(drop));
+        Self(child)
+    }
+}
+
+impl Drop for Anvil {
+    fn drop(&mut self) {
+        // It may have ended by itself already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The binary that npm's package for this platform carries.
+fn find(modules: &Path) -> Option<std::path::PathBuf> {
+    let packages = std::fs::read_dir(modules.join("@foundry-rs")).ok()?;
+    packages
+        .flatten()
+        .map(|package| package.path().join("bin/anvil"))
+        .find(|path| path.is_file())
+}
+
+#[test]
+fn another_chain_gives_the_same_model_contributions_and_payments() {
+    let embedded = Project::new();
+    let expected = embedded.json(&["train"]);
+
+    let project = Project::new();
+    let port = free_port();
+    let _anvil = Anvil::start(port);
+    project.edit("http://127.0.0.1:8545", &format!("http://127.0.0.1:{port}"));
+    let trained = project.json(&["--network", "anvil", "train"]);
+    assert_eq!(trained["result"], expected["result"]);
+    assert_eq!(earned(&trained), earned(&expected));
+    project
+        .run(&["--network", "anvil", "verify", "model", "tumour@1"])
+        .ends(0);
+    let paid = project.json(&["--network", "anvil", "claim", "clinic-a"]);
+    assert_eq!(paid["total"], embedded.json(&["claim", "clinic-a"])["total"]);
+}

@@ -1,0 +1,221 @@
+//! The main job as a person runs it: train, verify, tamper, withdraw, claim, train again.
+
+mod support;
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+use support::Project;
+
+/// Files whose name is the digest, wherever the store puts them.
+fn blob_file(folder: &Path, digest: &str) -> std::path::PathBuf {
+    let digits = digest.trim_start_matches("blake3:").to_owned();
+    let mut folders = vec![folder.join(".counterweight/blobs")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = path.display().to_string().replace('/', "");
+                if text.ends_with(&digits) || text.ends_with(&digits[2..]) {
+                    return path;
+                }
+            }
+        }
+    }
+    panic!("no blob {digest}");
+}
+
+/// Changes one byte of a file, and gives the bytes it had.
+fn flip(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).unwrap();
+    let mut spoiled = bytes.clone();
+    let middle = spoiled.len() / 2;
+    spoiled[middle] ^= 1;
+    if fs::write(path, &spoiled).is_err() {
+        // The store keeps its files read-only.
+        fs::remove_file(path).unwrap();
+        fs::write(path, &spoiled).unwrap();
+    }
+    assert_eq!(fs::read(path).unwrap(), spoiled);
+    bytes
+}
+
+fn members(run: &Value) -> Vec<&str> {
+    run["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| member["name"].as_str().unwrap())
+        .collect()
+}
+
+/// Contributions and rewards, which follow from the model and nothing else.
+fn earned(run: &Value) -> Vec<(String, String)> {
+    let members = run["members"].as_array().unwrap().iter();
+    members
+        .map(|member| {
+            (
+                member["contribution_ppm"].to_string(),
+                member["reward"].to_string(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_study_is_trained_verified_and_any_flipped_byte_is_named() {
+    let project = Project::new();
+    let trained = project.json(&["train"]);
+    assert_eq!(trained["phase"], "finished");
+    assert_eq!(trained["model"], "tumour@1");
+    assert_eq!(
+        members(&trained),
+        ["clinic-a", "clinic-b", "clinic-c", "clinic-d"]
+    );
+    assert_eq!(trained["accuracy"].as_array().unwrap().len(), 6);
+
+    let verified = project.json(&["verify", "model", "tumour@1"]);
+    assert_eq!(verified["verdict"], "yes", "{verified:#}");
+    assert_eq!(project.json(&["verify", "log"])["verdict"], "yes");
+    assert_eq!(project.json(&["verify", "dataset", "clinic-a"])["verdict"], "yes");
+
+    let run = project.json(&["run", "show"]);
+    let rounds = run["round_records"].as_array().unwrap();
+    assert_eq!(rounds.len(), 3);
+    let update = rounds[1]["commitments"][2]["update"].as_str().unwrap().to_owned();
+    let model = project.json(&["model", "show", "tumour"]);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let dataset = project.json(&["dataset", "show", "clinic-b"]);
+    let store = |digest: &str| blob_file(&project.path(), digest);
+    for (what, path, named) in [
+        ("an update", store(&update), update.clone()),
+        (
+            "the model's manifest",
+            store(&text(&model["manifest"])),
+            text(&model["manifest"]),
+        ),
+        (
+            "a dataset's manifest",
+            store(&text(&dataset["manifest"])),
+            text(&dataset["manifest"]),
+        ),
+        (
+            "the model",
+            store(&text(&model["content"])),
+            text(&model["content"]),
+        ),
+        (
+            "a round's result",
+            store(&text(&rounds[1]["result"])),
+            text(&rounds[1]["result"]),
+        ),
+        ("the terms", store(&text(&run["terms"])), text(&run["terms"])),
+        (
+            "the evidence",
+            store(&text(&trained["evidence"])),
+            text(&trained["evidence"]),
+        ),
+        (
+            "a dataset",
+            project.path().join("data/clinic-c.csv"),
+            "clinic-c.csv".to_owned(),
+        ),
+        (
+            "the hold-out",
+            project.path().join("data/holdout.csv"),
+            String::new(),
+        ),
+    ] {
+        let bytes = flip(&path);
+        let target = if what == "the model's manifest" {
+            text(&model["content"])
+        } else {
+            "tumour@1".to_owned()
+        };
+        let told = project
+            .run(&["verify", "model", &target, "--json"])
+            .ends(1)
+            .json();
+        assert_eq!(told["verdict"], "no", "{what}: {told:#}");
+        let digits = named.trim_start_matches("blake3:");
+        assert!(told.to_string().contains(digits), "{what} is named: {told:#}");
+        fs::write(&path, bytes).unwrap();
+    }
+    project.run(&["verify", "model", "tumour@1"]).ends(0);
+    assert_eq!(project.run(&["doctor"]).ends(0).status, 0);
+}
+
+#[test]
+fn withdrawn_consent_keeps_a_clinic_out_until_it_is_granted_again() {
+    let project = Project::new();
+    let first = project.json(&["train"]);
+    project.run(&["consent", "revoke", "clinic-c"]).ends(0);
+
+    let second = project.json(&["train"]);
+    assert_eq!(second["model"], "tumour@2");
+    assert_eq!(members(&second), ["clinic-a", "clinic-b", "clinic-d"]);
+    let left_out = second["left_out"].as_array().unwrap();
+    assert_eq!(left_out[0]["name"], "clinic-c");
+    assert!(
+        left_out[0]["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("ConsentMissing("),
+        "{second:#}"
+    );
+    assert_ne!(first["result"], second["result"]);
+    // The past keeps its answer.
+    project.run(&["verify", "model", "tumour@1"]).ends(0);
+    project.run(&["verify", "model", "tumour@2"]).ends(0);
+
+    project.run(&["consent", "grant", "clinic-c"]).ends(0);
+    let third = project.json(&["train"]);
+    assert_eq!(third["model"], "tumour@3");
+    assert_eq!(third["result"], first["result"]);
+    assert_eq!(earned(&third), earned(&first));
+    assert_eq!(
+        project.run(&["model", "list", "-q"]).ends(0).stdout,
+        "tumour@1\ntumour@2\ntumour@3\n"
+    );
+}
+
+#[test]
+fn without_enough_consent_nothing_is_opened() {
+    let project = Project::new();
+    project.json(&["dataset", "publish"]);
+    for clinic in ["clinic-a", "clinic-b", "clinic-c"] {
+        project.run(&["consent", "revoke", clinic]).ends(0);
+    }
+    let error = project.error(&["train"], 4);
+    assert_eq!(error["code"], "CW3011");
+    assert_eq!(project.json(&["run", "list"])["runs"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn what_was_earned_is_paid_once() {
+    let project = Project::new();
+    let trained = project.json(&["train"]);
+    let planned = project.json(&["claim", "clinic-a", "--dry-run"]);
+    let paid = project.json(&["claim", "clinic-a"]);
+    assert_eq!(planned["total"], paid["total"]);
+    let reward: u128 = trained["members"][0]["reward"].as_str().unwrap().parse().unwrap();
+    let bond: u128 = trained["bond"].as_str().unwrap().parse().unwrap();
+    assert_eq!(paid["total"], (reward + bond).to_string());
+    assert_eq!(project.error(&["claim", "clinic-a"], 4)["code"], "CW5009");
+    project.json(&["claim"]);
+    assert_eq!(project.error(&["claim"], 4)["code"], "CW5009");
+    project.run(&["verify", "model", "tumour"]).ends(0);
+}
+
+#[test]
+fn a_model_is_exported_as_registered() {
+    let project = Project::new();
+    project.json(&["train"]);
+    let exported = project.json(&["model", "export", "tumour"]);
+    let bytes = fs::read(project.path().join(exported["file"].as_str().unwrap())).unwrap();
+    let digest = counterweight_primitives::ContentDigest::of(&bytes).to_string();
+    assert_eq!(exported["content"], digest);
+    assert_eq!(project.error(&["model", "export", "tumour"], 2)["code"], "CW1010");
+}
