@@ -26,7 +26,7 @@ pub use tokens::TokenDescription;
 
 use crate::address::{from_evm, to_evm};
 use crate::deploy::Deployment;
-use crate::network::{At, Call, EventLog, Inclusion, LogQuery, Network, TransactionSigner};
+use crate::network::{At, Call, ChainError, EventLog, Inclusion, LogQuery, Network, TransactionSigner};
 use failure::Failure;
 
 /// In the place of a signer where nothing is to be sent.
@@ -148,13 +148,33 @@ impl<S> ContractLedger<S> {
     ) -> Result<Vec<EventLog>, Failure> {
         let mut topics = vec![signatures.to_vec()];
         topics.extend(subject.map(|value| vec![value]));
+        self.logs(contract, topics)
+    }
+
+    /// Events since the deployment, asked for in halves where a chain says there are too many.
+    fn logs(&self, contract: Address, topics: Vec<Vec<B256>>) -> Result<Vec<EventLog>, Failure> {
         let address = Some(to_evm(contract));
-        Ok(self.network.logs(&LogQuery {
-            address,
-            topics,
-            from: self.deployment.block,
-            to: None,
-        })?)
+        let newest = self.network.head()?.number;
+        let mut logs = Vec::new();
+        let mut ranges = vec![(self.deployment.block, newest)];
+        while let Some((from, to)) = ranges.pop() {
+            let query = LogQuery {
+                address,
+                topics: topics.clone(),
+                from,
+                to: Some(to),
+            };
+            match self.network.logs(&query) {
+                Ok(more) => logs.extend(more),
+                Err(ChainError::Rejected { .. }) if from < to => {
+                    let middle = from + (to - from) / 2;
+                    ranges.push((middle + 1, to));
+                    ranges.push((from, middle));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(logs)
     }
 
     fn times(&self) -> BlockTimes<'_> {

@@ -25,6 +25,10 @@ impl From<EmbeddedError> for ChainError {
         match error {
             EmbeddedError::StateMissing { number, .. } => Self::StateMissing { number },
             EmbeddedError::InvalidCall { reason } => Self::Rejected { reason },
+            // Smaller questions are answered, so this one is refused.
+            error @ EmbeddedError::TooMany { .. } => Self::Rejected {
+                reason: error.to_string(),
+            },
             other => Self::Storage {
                 reason: with_causes(&other),
             },

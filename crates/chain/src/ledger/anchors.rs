@@ -14,7 +14,7 @@ impl<S> AnchorReader for ContractLedger<S> {
             log: log.0.0.into(),
         };
         let head = self.ask(self.deployment.log_anchor, &call)?;
-        Ok((head.size != 0).then(|| AnchoredHead {
+        Ok((head.size != 0).then_some(AnchoredHead {
             owner,
             anchored_at: UnixSeconds(head.anchoredAt),
             size: head.size,

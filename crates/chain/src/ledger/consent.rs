@@ -9,9 +9,9 @@ use counterweight_provenance::ledger::{
 use counterweight_provenance::purpose::PurposeSet;
 
 use super::{ContractLedger, Failure, decode, is, topic};
-use crate::address::{from_evm, to_evm};
+use crate::address::from_evm;
 use crate::contracts::{IConsentRegistry, IERC721};
-use crate::network::{EventLog, LogQuery};
+use crate::network::EventLog;
 
 fn purposes(bits: U160) -> PurposeSet {
     PurposeSet::from_be_bytes(bits.to_be_bytes())
@@ -94,12 +94,8 @@ impl<S> ContractLedger<S> {
     /// Transfers of an asset's token, without the one that registration makes.
     fn transfers(&self, asset: AssetId) -> Result<Vec<EventLog>, Failure> {
         let signature = vec![IERC721::Transfer::SIGNATURE_HASH];
-        let mut logs = self.network.logs(&LogQuery {
-            address: Some(to_evm(self.deployment.asset_registry)),
-            topics: vec![signature, Vec::new(), Vec::new(), vec![topic(asset.0)]],
-            from: self.deployment.block,
-            to: None,
-        })?;
+        let topics = vec![signature, Vec::new(), Vec::new(), vec![topic(asset.0)]];
+        let mut logs = self.logs(self.deployment.asset_registry, topics)?;
         logs.retain(|log| log.topics.get(1).is_some_and(|from| !from.is_zero()));
         Ok(logs)
     }

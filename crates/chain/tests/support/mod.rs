@@ -28,7 +28,14 @@ pub(crate) struct Embedded(Arc<EmbeddedChain>);
 
 impl Embedded {
     pub(crate) fn start() -> Self {
-        Self(Arc::new(EmbeddedChain::in_memory(Genesis::development(), Config::default()).unwrap()))
+        // Fewer events at once than a study has: histories are read in pieces.
+        let config = Config {
+            logs_per_query: 5,
+            ..Config::default()
+        };
+        Self(Arc::new(
+            EmbeddedChain::in_memory(Genesis::development(), config).unwrap(),
+        ))
     }
 }
 
