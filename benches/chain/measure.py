@@ -14,10 +14,12 @@ import os
 import platform
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,16 +62,31 @@ def disk_mib(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20
 
 
-def over_rpc(case: Case, command: list[str], options: argparse.Namespace, extra: list[str], data: Path | None) -> None:
-    node = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        for line in node.stdout:
-            if address := re.search(r"(?:http://|Listening on )([\d.]+:\d+)", line):
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def wait_for(port: int, node: subprocess.Popen) -> None:
+    for _ in range(600):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            if node.poll() is not None:
                 break
-        else:
-            raise RuntimeError(f"{command[0]} ended before it said where it listens")
+            time.sleep(0.1)
+    raise RuntimeError(f"{node.args[0]} does not listen")
+
+
+def over_rpc(case: Case, command: list[str], options: argparse.Namespace, extra: list[str], data: Path | None) -> None:
+    port = free_port()
+    # Nothing reads what a node says, and a full pipe would stop it.
+    node = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL)
+    try:
+        wait_for(port, node)
         before = cpu_seconds(node.pid)
-        load = [TARGET / "rpc_load", f"http://{address[1]}", "--transfers", options.transfers]
+        load = [TARGET / "rpc_load", f"http://127.0.0.1:{port}", "--transfers", options.transfers]
         load += ["--batch", options.batch, "--connections", options.connections, *extra]
         report = json.loads(subprocess.run(list(map(str, load)), check=True, stdout=subprocess.PIPE, text=True).stdout)
         case.cpu_seconds.append(cpu_seconds(node.pid) - before)
@@ -111,7 +128,7 @@ def main() -> None:
     anvil_per_batch = Case(f"anvil, a block per batch of {options.batch}")
     anvil_interval = Case("anvil, a block per second")
     cases = [ours_in_process, ours_over_rpc, anvil_per_batch, anvil_interval]
-    peer = [str(anvil()), "--port", "0", "--hardfork", "osaka", "--gas-limit", "1000000000", "--order", "fifo"]
+    peer = [str(anvil()), "--quiet", "--hardfork", "osaka", "--gas-limit", "1000000000", "--order", "fifo"]
     for repetition in range(options.repetitions):
         print(f"repetition {repetition + 1} of {options.repetitions}", file=sys.stderr)
         for case in cases:
@@ -120,7 +137,7 @@ def main() -> None:
                 if case is ours_in_process:
                     in_process(case, options, data)
                 elif case is ours_over_rpc:
-                    over_rpc(case, [str(TARGET / "node"), "--port", "0", "--data", str(data / "chain")], options, [], data)
+                    over_rpc(case, [str(TARGET / "node"), "--data", str(data / "chain")], options, [], data)
                 elif case is anvil_per_batch:
                     over_rpc(case, [*peer, "--no-mining"], options, ["--mine"], None)
                 else:

@@ -74,7 +74,9 @@ impl Study {
         let sponsor = deployed.ledger(0);
         let token = deployed.deployment.development_token.unwrap();
         let members: Vec<_> = (1..=3).map(|index| deployed.ledger(index)).collect();
-        sponsor.mint_development_tokens(sponsor.account(), BUDGET).unwrap();
+        sponsor
+            .mint_development_tokens(sponsor.account(), BUDGET)
+            .unwrap();
         let mut datasets = Vec::new();
         for (index, member) in members.iter().enumerate() {
             sponsor.mint_development_tokens(member.account(), BOND).unwrap();
@@ -107,7 +109,13 @@ impl Study {
         for (index, (member, dataset)) in members.iter().zip(&datasets).enumerate() {
             assert_eq!(usize::from(member.join(study, *dataset).unwrap().0), index);
         }
-        Self { deployed, sponsor, members, datasets, study }
+        Self {
+            deployed,
+            sponsor,
+            members,
+            datasets,
+            study,
+        }
     }
 
     fn token_balance(&self, of: &ContractLedger) -> u128 {
@@ -126,7 +134,9 @@ impl Study {
                 .unwrap();
         }
         let survivors = who.iter().map(|member| 1 << member).sum();
-        self.sponsor.close_round(self.study, round, survivors, digest(result)).unwrap();
+        self.sponsor
+            .close_round(self.study, round, survivors, digest(result))
+            .unwrap();
     }
 }
 
@@ -142,7 +152,10 @@ fn a_study_runs_from_consent_to_payment(chain: &dyn TestChain) {
     assert_eq!(rounds.len(), 2);
     assert_eq!(rounds[0].base, digest("initial"));
     assert_eq!(rounds[0].commitments.len(), 3);
-    assert_eq!(rounds[1].commitments[1], (MemberIndex(2), digest("update 2 of 2")));
+    assert_eq!(
+        rounds[1].commitments[1],
+        (MemberIndex(2), digest("update 2 of 2"))
+    );
     let closing = rounds[1].closed.as_ref().unwrap();
     assert_eq!((closing.survivors, closing.result), (0b101, digest("after 2")));
     assert!(closing.closed_at >= rounds[1].opened_at);
@@ -151,17 +164,26 @@ fn a_study_runs_from_consent_to_payment(chain: &dyn TestChain) {
     let contributions = [ppm(600_000), ppm(0), ppm(300_000)];
     sponsor.finish(study, &contributions, digest("evidence")).unwrap();
     let record = sponsor.finish_record(study).unwrap().unwrap();
-    assert_eq!((record.result, record.evidence), (digest("after 2"), digest("evidence")));
+    assert_eq!(
+        (record.result, record.evidence),
+        (digest("after 2"), digest("evidence"))
+    );
     // Member 0 is held to the cap of half the budget.
     let rewards: Vec<_> = record.contributions.iter().map(|(_, reward)| reward.0).collect();
     assert_eq!(rewards, [500_000, 0, 300_000]);
 
     let anyone = s.deployed.ledger(9);
     for (index, reward) in [(0, 500_000), (1, 0), (2, 300_000)] {
-        assert_eq!(anyone.claim(study, MemberIndex(index)).unwrap(), Amount(reward + BOND.0));
+        assert_eq!(
+            anyone.claim(study, MemberIndex(index)).unwrap(),
+            Amount(reward + BOND.0)
+        );
         assert_eq!(s.token_balance(&s.members[usize::from(index)]), reward + BOND.0);
     }
-    assert_eq!(refused(anyone.claim(study, MemberIndex(1))), format!("AlreadyClaimed(study: {study}, member: 1)"));
+    assert_eq!(
+        refused(anyone.claim(study, MemberIndex(1))),
+        format!("AlreadyClaimed(study: {study}, member: 1)")
+    );
     assert_eq!(sponsor.return_budget(study).unwrap(), Amount(200_000));
     assert_eq!(s.token_balance(sponsor), 200_000);
 
@@ -176,7 +198,12 @@ fn a_study_runs_from_consent_to_payment(chain: &dyn TestChain) {
     let state = sponsor.study(study).unwrap();
     assert_eq!((state.phase, state.model), (Phase::Finished, Some(model)));
     assert_eq!(state.members[0].reward, Amount(500_000));
-    assert!(state.members.iter().all(|member| member.claimed && member.consent_epoch == 1));
+    assert!(
+        state
+            .members
+            .iter()
+            .all(|member| member.claimed && member.consent_epoch == 1)
+    );
 
     let records = sponsor.asset_records().unwrap();
     assert_eq!(records.len(), 4);
@@ -184,8 +211,16 @@ fn a_study_runs_from_consent_to_payment(chain: &dyn TestChain) {
     assert_eq!((record.id, record.owner), (model, sponsor.account()));
     assert_eq!(record.asset, sponsor.asset(model).unwrap());
     assert_eq!(record.parents, sponsor.parents(model).unwrap());
-    let parents =
-        [Parent { asset: s.datasets[0], share: ppm(240_000) }, Parent { asset: s.datasets[2], share: ppm(120_000) }];
+    let parents = [
+        Parent {
+            asset: s.datasets[0],
+            share: ppm(240_000),
+        },
+        Parent {
+            asset: s.datasets[2],
+            share: ppm(120_000),
+        },
+    ];
     assert_eq!(record.parents, parents);
     assert_eq!(sponsor.study_count().unwrap(), 1);
     assert_eq!(refused(sponsor.study(StudyId(9))), "UnknownStudy(study: 9)");
@@ -201,18 +236,34 @@ fn revoked_consent_is_refused_with_the_reason(chain: &dyn TestChain) {
     assert!(s.sponsor.is_allowed(s.datasets[1], PurposeIndex(9)).unwrap());
 
     let late = s.members[1].commit_update(s.study, round, MemberIndex(1), digest("u"));
-    let expected = format!("ConsentMissing(datasetId: {}, purpose: 0, epoch: 2)", s.datasets[1]);
+    let expected = format!(
+        "ConsentMissing(datasetId: {}, purpose: 0, epoch: 2)",
+        s.datasets[1]
+    );
     assert_eq!(refused(late), expected);
 
-    assert_eq!(s.members[1].grant(s.datasets[1], research, Some(UnixSeconds(9_999_999_999))).unwrap(), 3);
-    s.members[1].commit_update(s.study, round, MemberIndex(1), digest("u")).unwrap();
+    assert_eq!(
+        s.members[1]
+            .grant(s.datasets[1], research, Some(UnixSeconds(9_999_999_999)))
+            .unwrap(),
+        3
+    );
+    s.members[1]
+        .commit_update(s.study, round, MemberIndex(1), digest("u"))
+        .unwrap();
     let history = s.sponsor.consent_history(s.datasets[1]).unwrap();
     let epochs: Vec<_> = history.iter().map(|entry| entry.epoch).collect();
     assert_eq!(epochs, [1, 2, 3]);
     assert_eq!(history[1].change, ConsentChange::Revoked { purposes: research });
     assert_eq!(history[1].steward, s.members[1].account());
     let expiry = Some(UnixSeconds(9_999_999_999));
-    assert_eq!(history[2].change, ConsentChange::Granted { purposes: research, expiry });
+    assert_eq!(
+        history[2].change,
+        ConsentChange::Granted {
+            purposes: research,
+            expiry
+        }
+    );
     assert_eq!(s.sponsor.consent(s.datasets[1]).unwrap().epoch, 3);
 
     let stranger = s.deployed.ledger(9).revoke(s.datasets[1], research);
@@ -222,7 +273,10 @@ fn revoked_consent_is_refused_with_the_reason(chain: &dyn TestChain) {
 fn a_study_that_never_started_gives_everything_back(chain: &dyn TestChain) {
     let s = Study::enrolled(chain);
     let round = s.sponsor.open_round(s.study, digest("initial"));
-    assert_eq!(refused(round), format!("WrongPhase(study: {}, phase: Enrolling)", s.study));
+    assert_eq!(
+        refused(round),
+        format!("WrongPhase(study: {}, phase: Enrolling)", s.study)
+    );
     s.sponsor.cancel(s.study).unwrap();
     assert_eq!(s.sponsor.study(s.study).unwrap().phase, Phase::Cancelled);
     for (index, member) in s.members.iter().enumerate() {
@@ -245,14 +299,19 @@ fn an_overdue_study_pays_for_the_rounds_that_were_survived(chain: &dyn TestChain
     // budget * survived / (rounds * members), rounded down
     let rewards: Vec<_> = state.members.iter().map(|member| member.reward.0).collect();
     assert_eq!(rewards, [166_666, 166_666, 0]);
-    assert_eq!(s.sponsor.return_budget(s.study).unwrap(), Amount(BUDGET.0 - 2 * 166_666));
+    assert_eq!(
+        s.sponsor.return_budget(s.study).unwrap(),
+        Amount(BUDGET.0 - 2 * 166_666)
+    );
 }
 
 fn an_expired_round_is_opened_again(chain: &dyn TestChain) {
     let s = Study::enrolled(chain);
     s.sponsor.start(s.study).unwrap();
     let round = s.sponsor.open_round(s.study, digest("initial")).unwrap();
-    s.members[0].commit_update(s.study, round, MemberIndex(0), digest("lost")).unwrap();
+    s.members[0]
+        .commit_update(s.study, round, MemberIndex(0), digest("lost"))
+        .unwrap();
     chain.advance(901);
     s.deployed.ledger(9).expire_round(s.study).unwrap();
     s.run_round(1, "initial", &[1, 2], "after 1");
@@ -266,7 +325,9 @@ fn income_flows_up_the_lineage(chain: &dyn TestChain) {
     let deployed = Deployed::on(chain);
     let (owner, steward, buyer) = (deployed.ledger(0), deployed.ledger(1), deployed.ledger(2));
     let token = deployed.deployment.development_token.unwrap();
-    owner.mint_development_tokens(buyer.account(), Amount(1_001)).unwrap();
+    owner
+        .mint_development_tokens(buyer.account(), Amount(1_001))
+        .unwrap();
     let source = dataset(&steward, "source");
     let registration = Registration {
         kind: AssetKind::Model,
@@ -275,14 +336,23 @@ fn income_flows_up_the_lineage(chain: &dyn TestChain) {
         previous: None,
         resale_royalty_bps: 0,
         uri: String::new(),
-        parents: vec![Parent { asset: source, share: ppm(250_000) }],
+        parents: vec![Parent {
+            asset: source,
+            share: ppm(250_000),
+        }],
     };
     let model = owner.register(owner.account(), &registration).unwrap();
 
     buyer.pay(model, token, Amount(1_001), [7; 32]).unwrap();
     assert_eq!(owner.pending(model, token).unwrap(), Amount(1_001));
     let settled = owner.settle(model, token).unwrap();
-    assert_eq!(settled, Settlement { to_parents: Amount(250), to_owner: Amount(751) });
+    assert_eq!(
+        settled,
+        Settlement {
+            to_parents: Amount(250),
+            to_owner: Amount(751)
+        }
+    );
     owner.settle_path(&[model, source], token).unwrap();
     assert_eq!(steward.claimable(source, token).unwrap(), Amount(250));
     assert_eq!(steward.claim_royalty(source, token).unwrap(), Amount(250));
@@ -291,12 +361,23 @@ fn income_flows_up_the_lineage(chain: &dyn TestChain) {
 
     let events = owner.royalty_events(model).unwrap();
     let changes: Vec<_> = events.iter().map(|event| event.change).collect();
-    let paid = RoyaltyChange::Paid { payer: buyer.account(), amount: Amount(1_001), reference: [7; 32] };
-    let claimed = RoyaltyChange::Claimed { owner: owner.account(), amount: Amount(751) };
+    let paid = RoyaltyChange::Paid {
+        payer: buyer.account(),
+        amount: Amount(1_001),
+        reference: [7; 32],
+    };
+    let claimed = RoyaltyChange::Claimed {
+        owner: owner.account(),
+        amount: Amount(751),
+    };
     assert_eq!(changes, [paid, RoyaltyChange::Settled(settled), claimed]);
     assert!(events.iter().all(|event| event.token == token));
 
-    let newer = Registration { previous: Some(model), content: digest("model 2"), ..registration };
+    let newer = Registration {
+        previous: Some(model),
+        content: digest("model 2"),
+        ..registration
+    };
     let second = owner.register(owner.account(), &newer).unwrap();
     assert_eq!(owner.replaced_by(model).unwrap(), Some(second));
     assert_eq!(owner.asset_records().unwrap().last().unwrap().asset.version, 2);
@@ -328,10 +409,16 @@ fn consent_ends_with_the_owner_that_gave_it(chain: &dyn TestChain) {
     assert!(!new.is_allowed(id, RESEARCH).unwrap());
     let history = new.consent_history(id).unwrap();
     assert_eq!(history.len(), 2);
-    assert_eq!((history[1].change, history[1].epoch), (ConsentChange::Transferred, 1));
+    assert_eq!(
+        (history[1].change, history[1].epoch),
+        (ConsentChange::Transferred, 1)
+    );
     assert_eq!(history[1].steward, new.account());
     let record = &new.asset_records().unwrap()[0];
-    assert_eq!((record.registered_to, record.owner), (old.account(), new.account()));
+    assert_eq!(
+        (record.registered_to, record.owner),
+        (old.account(), new.account())
+    );
 }
 
 fn a_log_is_anchored_and_only_grows(chain: &dyn TestChain) {
@@ -346,8 +433,16 @@ fn a_log_is_anchored_and_only_grows(chain: &dyn TestChain) {
     assert_eq!((head.size, head.root, head.owner), (1, leaf, owner.account()));
     assert_eq!(head.anchored_at, owner.now().unwrap());
     assert!(owner.is_anchored(owner.account(), log, 0, leaf, &[]).unwrap());
-    assert!(!owner.is_anchored(owner.account(), log, 0, Sha256Digest::of(b"\0other"), &[]).unwrap());
-    assert!(!owner.is_anchored(deployed.ledger(2).account(), log, 0, leaf, &[]).unwrap());
+    assert!(
+        !owner
+            .is_anchored(owner.account(), log, 0, Sha256Digest::of(b"\0other"), &[])
+            .unwrap()
+    );
+    assert!(
+        !owner
+            .is_anchored(deployed.ledger(2).account(), log, 0, leaf, &[])
+            .unwrap()
+    );
     assert!(refused(owner.anchor(log, 1, leaf)).starts_with("SizeNotGrowing(log: 0x"));
 }
 
@@ -357,11 +452,22 @@ fn what_the_token_says_is_read(chain: &dyn TestChain) {
     let token = deployed.deployment.development_token.unwrap();
     let description = other.token(token).unwrap();
     assert_eq!((description.symbol.as_str(), description.decimals), ("CWD", 18));
-    minter.mint_development_tokens(minter.account(), Amount(10)).unwrap();
+    minter
+        .mint_development_tokens(minter.account(), Amount(10))
+        .unwrap();
     minter.transfer_tokens(token, other.account(), Amount(4)).unwrap();
     assert_eq!(other.token_balance(token, other.account()).unwrap(), Amount(4));
-    assert!(refused(other.transfer_tokens(token, minter.account(), Amount(5))).starts_with("ERC20InsufficientBalance("));
-    assert!(refused(other.mint_development_tokens(other.account(), Amount(1))).starts_with("NotMinter(caller: 0x"));
+    assert!(
+        refused(other.transfer_tokens(token, minter.account(), Amount(5)))
+            .starts_with("ERC20InsufficientBalance(")
+    );
+    assert!(
+        refused(other.mint_development_tokens(other.account(), Amount(1)))
+            .starts_with("NotMinter(caller: 0x")
+    );
     // An account without code answers nothing, which is no answer.
-    assert!(matches!(other.token(other.account()), Err(LedgerError::Malformed { .. })));
+    assert!(matches!(
+        other.token(other.account()),
+        Err(LedgerError::Malformed { .. })
+    ));
 }

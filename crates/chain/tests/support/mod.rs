@@ -87,20 +87,32 @@ impl Anvil {
         std::thread::spawn(move || lines.for_each(drop));
         let endpoint = format!("http://{}", place.trim());
         let chain = Arc::new(RemoteChain::connect(&endpoint, Some(31_337), impatient()).unwrap());
-        Self { process, endpoint, chain }
+        Self {
+            process,
+            endpoint,
+            chain,
+        }
     }
 
     fn program() -> PathBuf {
         let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/node_modules/@foundry-rs");
         let found = packages.read_dir().ok().and_then(|entries| {
-            entries.filter_map(Result::ok).map(|entry| entry.path().join("bin/anvil")).find(|path| {
-                path.parent().and_then(Path::parent).and_then(Path::file_name).is_some_and(|name| {
-                    name.to_string_lossy().starts_with("anvil-")
-                }) && path.exists()
-            })
+            entries
+                .filter_map(Result::ok)
+                .map(|entry| entry.path().join("bin/anvil"))
+                .find(|path| {
+                    path.parent()
+                        .and_then(Path::parent)
+                        .and_then(Path::file_name)
+                        .is_some_and(|name| name.to_string_lossy().starts_with("anvil-"))
+                        && path.exists()
+                })
         });
         found.unwrap_or_else(|| {
-            panic!("anvil is not installed in {}: run `npm ci` in contracts", packages.display())
+            panic!(
+                "anvil is not installed in {}: run `npm ci` in contracts",
+                packages.display()
+            )
         })
     }
 
@@ -115,7 +127,9 @@ impl TestChain for Anvil {
     }
 
     fn advance(&self, seconds: u64) {
-        self.chain.raw_request("evm_increaseTime", json!([seconds])).unwrap();
+        self.chain
+            .raw_request("evm_increaseTime", json!([seconds]))
+            .unwrap();
         self.chain.raw_request("evm_mine", json!([])).unwrap();
     }
 }
@@ -144,12 +158,20 @@ impl Deployed {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("deployment.json");
         let deployment = deploy(&*network, &key(0), &DeployOptions::default(), &file).unwrap();
-        Self { network, deployment, directory }
+        Self {
+            network,
+            deployment,
+            directory,
+        }
     }
 
     /// The ledger of development key `index`.
     pub(crate) fn ledger(&self, index: u32) -> ContractLedger {
-        ContractLedger::new(Arc::clone(&self.network), self.deployment.clone(), Arc::new(key(index)))
+        ContractLedger::new(
+            Arc::clone(&self.network),
+            self.deployment.clone(),
+            Arc::new(key(index)),
+        )
     }
 }
 
