@@ -18,7 +18,7 @@ use counterweight_provenance::{ledger::ConsentLedger as _, purpose::PurposeSet};
 
 use crate::support::{Faults, FaultyBlobs, FaultyJournal, FaultyLedger, Shape, When, World};
 
-fn reference() -> StudyOutcome {
+pub(crate) fn reference() -> StudyOutcome {
     let world = World::new(&Shape::default());
     world.run(&mut world.in_process(0..4)).unwrap()
 }
@@ -110,7 +110,7 @@ fn a_coordinator_killed_at_any_step_resumes_to_the_same_model() {
 }
 
 /// Members of which some say nothing, or lie.
-struct Tampered<F> {
+pub(crate) struct Tampered<F> {
     inner: InProcess,
     tamper: F,
     queue: Vec<Delivery>,
@@ -118,7 +118,7 @@ struct Tampered<F> {
 }
 
 impl<F: FnMut(Delivery) -> Vec<Delivery>> Tampered<F> {
-    fn new(inner: InProcess, tamper: F) -> Self {
+    pub(crate) fn new(inner: InProcess, tamper: F) -> Self {
         Self {
             inner,
             tamper,

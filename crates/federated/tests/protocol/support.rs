@@ -21,8 +21,8 @@ use counterweight_federated::{
     member::{Member, MemberSetup},
     memory::MemoryLedger,
     server_optimiser::Aggregation,
-    study::{schema::DataSection, terms::PublicTerms},
-    table::Dataset,
+    study::{FileFormat, schema::DataSection, terms::PublicTerms},
+    table::{Dataset, Source, holdout_rows},
     training::{LocalTraining, OptimiserKind},
 };
 use counterweight_primitives::{
@@ -46,7 +46,8 @@ pub(crate) struct World {
     pub(crate) blobs: MemoryBlobs,
     pub(crate) study: StudyId,
     pub(crate) terms: PublicTerms,
-    pub(crate) holdout: Dataset,
+    pub(crate) holdout: Vec<u8>,
+    pub(crate) poll: Duration,
     pub(crate) datasets: Vec<AssetId>,
 }
 
@@ -109,6 +110,16 @@ pub(crate) fn rows(seed: u8, count: usize) -> Dataset {
     Dataset::new(INPUTS, features, labels).unwrap()
 }
 
+/// The hold-out as a file.
+pub(crate) fn holdout_file() -> Vec<u8> {
+    let rows = rows(99, 40);
+    let mut text = "x0,x1,x2,y\n".to_owned();
+    for (row, label) in rows.features().chunks(INPUTS).zip(rows.labels()) {
+        text += &format!("{},{},{},{label}\n", row[0], row[1], row[2]);
+    }
+    text.into_bytes()
+}
+
 pub(crate) fn public_terms(shape: &Shape) -> PublicTerms {
     let decimal = |text: &str| text.parse().unwrap();
     let columns: Vec<String> = (0..INPUTS).map(|index| format!("\"x{index}\"")).collect();
@@ -124,7 +135,7 @@ pub(crate) fn public_terms(shape: &Shape) -> PublicTerms {
         model: "test".to_owned(),
         architecture: Architecture::logistic(INPUTS as u32),
         data,
-        holdout: Some(ContentDigest::of(b"holdout")),
+        holdout: Some(ContentDigest::of(&holdout_file())),
         rounds: shape.rounds,
         members_per_round: None,
         quorum: 1,
@@ -191,7 +202,8 @@ impl World {
             blobs: MemoryBlobs::default(),
             study,
             terms,
-            holdout: rows(99, 40),
+            holdout: holdout_file(),
+            poll: Duration::from_millis(500),
             datasets,
         }
     }
@@ -219,11 +231,12 @@ impl World {
     }
 
     pub(crate) fn plan(&self) -> StudyPlan {
+        let source = Source { name: "holdout.csv", bytes: &self.holdout, format: FileFormat::Csv };
         StudyPlan {
             study: self.study,
             terms: self.terms.clone(),
             start: None,
-            holdout: Some(self.holdout.clone()),
+            holdout: Some(holdout_rows(source, &self.terms.data).unwrap().rows),
         }
     }
 
@@ -254,7 +267,7 @@ impl World {
         };
         let options = CoordinatorOptions {
             members_expected: Some(self.datasets.len()),
-            poll: Duration::from_millis(500),
+            poll: self.poll,
             patience: Duration::from_secs(20),
             ..CoordinatorOptions::default()
         };
@@ -554,5 +567,17 @@ impl StudyLedger for SilentLedger {
     }
     fn return_budget(&self, study: StudyId) -> Result<Amount, LedgerError> {
         self.maybe(|inner| inner.return_budget(study))
+    }
+}
+
+/// A clock that moves only when a test says so, while threads that wait really do.
+pub(crate) struct HeldClock(pub(crate) ManualClock);
+
+impl Clock for HeldClock {
+    fn now(&self) -> UnixMillis {
+        self.0.now()
+    }
+    fn pause(&self, duration: Duration) {
+        std::thread::sleep(duration.min(Duration::from_millis(5)));
     }
 }
