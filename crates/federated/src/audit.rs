@@ -150,15 +150,20 @@ impl Audit<'_> {
     #[must_use]
     pub fn run(&self) -> AuditReport {
         let checks = match self.records() {
-            Ok((state, rounds, finish)) => {
+            Ok(records) => {
+                let Records {
+                    state,
+                    rounds,
+                    finish,
+                } = &records;
                 let finish = finish.as_ref();
-                let (terms_check, terms) = self.check_terms(&state);
+                let (terms_check, terms) = self.check_terms(state);
                 let mut checks = vec![terms_check];
-                checks.extend(self.check_computation(&state, &rounds, finish, terms.as_ref()));
-                checks.push(self.check_rewards(&state, &rounds, finish));
-                checks.push(self.check_consent(&state, &rounds));
-                checks.push(self.check_model(&state, finish));
-                checks.push(self.check_lineage(&state, finish));
+                checks.extend(self.check_computation(&records, terms.as_ref()));
+                checks.push(self.check_rewards(state, rounds, finish));
+                checks.push(self.check_consent(state, rounds));
+                checks.push(self.check_model(state, finish));
+                checks.push(self.check_lineage(state, finish));
                 checks
             }
             Err(error) => ALL.iter().map(|kind| unreadable(*kind, &error)).collect(),
@@ -169,13 +174,20 @@ impl Audit<'_> {
         }
     }
 
-    fn records(&self) -> Result<(StudyState, Vec<RoundRecord>, Option<FinishRecord>), LedgerError> {
-        Ok((
-            self.ledger.study(self.study)?,
-            self.ledger.rounds(self.study)?,
-            self.ledger.finish_record(self.study)?,
-        ))
+    fn records(&self) -> Result<Records, LedgerError> {
+        Ok(Records {
+            state: self.ledger.study(self.study)?,
+            rounds: self.ledger.rounds(self.study)?,
+            finish: self.ledger.finish_record(self.study)?,
+        })
     }
+}
+
+/// What the ledger says about a study.
+struct Records {
+    state: StudyState,
+    rounds: Vec<RoundRecord>,
+    finish: Option<FinishRecord>,
 }
 
 /// Every check, in the order of the report.

@@ -466,3 +466,245 @@ impl From<UpdateError> for Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const COMMIT_BY: u64 = 100;
+    const UPLOAD_BY: u64 = 150;
+    const CLOSE_BY: u64 = 200;
+
+    fn round(members: usize, quorum: usize) -> OpenRound {
+        OpenRound::new(RoundTerms {
+            study: StudyId(1),
+            round: Round(3),
+            base: ContentDigest([1; 32]),
+            asked: MemberSet::first(members),
+            quorum,
+            commit_by: UnixSeconds(COMMIT_BY),
+            upload_by: UnixSeconds(UPLOAD_BY),
+            close_by: UnixSeconds(CLOSE_BY),
+        })
+    }
+
+    fn digest(member: u8) -> ContentDigest {
+        ContentDigest([100 + member; 32])
+    }
+
+    fn arrival(member: u8) -> Event {
+        Event::Arrived {
+            from: MemberIndex(member),
+            digest: digest(member),
+            verdict: Ok(()),
+        }
+    }
+
+    /// Four members, all committed.
+    fn committed(quorum: usize) -> OpenRound {
+        let mut open = round(4, quorum);
+        (0..4).for_each(|member| open.see_commitment(MemberIndex(member), digest(member)));
+        open
+    }
+
+    fn after(open: OpenRound, event: Event, now: u64) -> (Progress, Option<Effect>) {
+        let step = open.step(event, UnixSeconds(now));
+        (step.progress, step.effect)
+    }
+
+    fn still_open(progress: Progress) -> OpenRound {
+        match progress {
+            Progress::Open(open) => open,
+            ended => panic!("{ended:?}"),
+        }
+    }
+
+    fn refusal(open: OpenRound, event: Event, now: u64) -> Refusal {
+        match after(open, event, now).1 {
+            Some(Effect::Refuse(refusal)) => refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_round_closes_as_soon_as_everyone_is_settled() {
+        let mut open = committed(2);
+        for member in 0..3 {
+            open = still_open(after(open, arrival(member), 1).0);
+        }
+        let Progress::Close(closed) = after(open, arrival(3), 1).0 else {
+            panic!("open")
+        };
+        assert_eq!(closed.survivor_set(), MemberSet::first(4));
+        assert!(closed.absent.is_empty());
+    }
+
+    #[test]
+    fn it_waits_for_uploads_of_what_was_committed_and_not_for_those_who_committed_nothing() {
+        let mut open = round(4, 2);
+        (0..3).for_each(|member| open.see_commitment(MemberIndex(member), digest(member)));
+        open = still_open(after(open, arrival(0), 1).0);
+        open = still_open(after(open, arrival(1), 1).0);
+        open = still_open(after(open, Event::Tick, UPLOAD_BY).0);
+        let Progress::Close(closed) = after(open.clone(), Event::Tick, UPLOAD_BY + 1).0 else {
+            panic!("open")
+        };
+        assert_eq!(closed.absent[&MemberIndex(2)], Absence::NeverUploaded);
+        assert_eq!(closed.absent[&MemberIndex(3)], Absence::NeverCommitted);
+        open = still_open(after(open, Event::Tick, COMMIT_BY).0);
+        let Progress::Close(closed) = after(open, arrival(2), COMMIT_BY + 1).0 else {
+            panic!("open")
+        };
+        assert_eq!(closed.survivor_set(), MemberSet::first(3));
+    }
+
+    #[test]
+    fn without_a_quorum_it_expires_and_not_before_its_time() {
+        let mut open = committed(3);
+        open = still_open(after(open, arrival(0), 1).0);
+        open = still_open(after(open, Event::Tick, CLOSE_BY).0);
+        assert!(matches!(
+            after(open, Event::Tick, CLOSE_BY + 1).0,
+            Progress::Expire(_)
+        ));
+    }
+
+    #[test]
+    fn late_updates_are_refused_and_known_ones_are_known_at_any_time() {
+        let open = committed(4);
+        let late = Refusal::Late {
+            round: 3,
+            deadline: UPLOAD_BY,
+        };
+        assert_eq!(refusal(open.clone(), arrival(0), UPLOAD_BY + 1), late);
+        let open = still_open(after(open, arrival(0), UPLOAD_BY).0);
+        let again = after(open, arrival(0), UPLOAD_BY + 1).1;
+        assert_eq!(again, Some(Effect::AlreadyStored { update: digest(0) }));
+    }
+
+    #[test]
+    fn what_was_not_committed_is_refused_and_may_be_sent_again() {
+        let other = Event::Arrived {
+            from: MemberIndex(0),
+            digest: digest(9),
+            verdict: Ok(()),
+        };
+        let (progress, effect) = after(committed(2), other, 1);
+        let expected = Refusal::NotTheCommitted {
+            member: 0,
+            expected: digest(0),
+            got: digest(9),
+        };
+        assert_eq!(effect, Some(Effect::Refuse(expected)));
+        let stored = after(still_open(progress), arrival(0), 1).1;
+        assert_eq!(stored, Some(Effect::Store { update: digest(0) }));
+        assert_eq!(
+            refusal(round(4, 2), arrival(1), 1),
+            Refusal::NotCommitted { member: 1 }
+        );
+    }
+
+    #[test]
+    fn a_committed_update_that_breaks_a_rule_takes_its_member_out() {
+        let (expected, got) = (5, 6);
+        let broken = [
+            (
+                UpdateError::ShapeMismatch { expected, got },
+                Refusal::WrongShape { expected: 5, got: 6 },
+            ),
+            (
+                UpdateError::BeyondClip { norm: 2.0, clip: 1.0 },
+                Refusal::BeyondClip {
+                    norm: "2".to_owned(),
+                    clip: "1".to_owned(),
+                },
+            ),
+            (
+                UpdateError::OtherMember {
+                    expected: MemberIndex(0),
+                    got: MemberIndex(1),
+                },
+                Refusal::WrongMember { expected: 0, got: 1 },
+            ),
+            (
+                UpdateError::OtherRound {
+                    expected: Round(3),
+                    got: Round(2),
+                },
+                Refusal::WrongRound { expected: 3, got: 2 },
+            ),
+            (
+                UpdateError::Examples { limit: 9, got: 0 },
+                Refusal::Examples { limit: 9, got: 0 },
+            ),
+        ];
+        for (error, expected) in broken {
+            let event = Event::Arrived {
+                from: MemberIndex(0),
+                digest: digest(0),
+                verdict: Err(error),
+            };
+            let (progress, effect) = after(committed(2), event, 1);
+            assert_eq!(effect, Some(Effect::Refuse(expected.clone())));
+            let mut open = still_open(progress);
+            for member in 1..3 {
+                open = still_open(after(open, arrival(member), 1).0);
+            }
+            let Progress::Close(closed) = after(open, arrival(3), 1).0 else {
+                panic!("open")
+            };
+            assert_eq!(
+                closed.absent[&MemberIndex(0)],
+                Absence::Refused { reason: expected }
+            );
+        }
+    }
+
+    #[test]
+    fn a_decline_counts_only_before_a_commitment() {
+        let decline = |member| Event::Declined {
+            member: MemberIndex(member),
+            reason: "no power".to_owned(),
+        };
+        let mut open = round(2, 1);
+        open.see_commitment(MemberIndex(0), digest(0));
+        open = still_open(after(open, decline(0), 1).0);
+        open = still_open(after(open, decline(1), 1).0);
+        let Progress::Close(closed) = after(open, arrival(0), 1).0 else {
+            panic!("open")
+        };
+        assert_eq!(closed.survivor_set(), MemberSet::first(1));
+        assert_eq!(
+            closed.absent[&MemberIndex(1)],
+            Absence::Declined {
+                reason: "no power".to_owned()
+            }
+        );
+    }
+
+    #[test]
+    fn who_was_not_asked_is_told_so() {
+        let mut open = round(2, 1);
+        open.see_commitment(MemberIndex(5), digest(5));
+        assert_eq!(refusal(open, arrival(5), 1), Refusal::NotAsked { member: 5 });
+    }
+
+    proptest! {
+        /// Whatever the order, and however often each comes, the same members survive.
+        #[test]
+        fn survivors_do_not_depend_on_the_order(order in Just([0_u8, 1, 2, 0, 1, 2]).prop_shuffle(), extra in 0..6_usize) {
+            let mut open = committed(3);
+            for (place, member) in order.into_iter().enumerate() {
+                if place == extra {
+                    let junk = Event::Arrived { from: MemberIndex(3), digest: digest(8), verdict: Ok(()) };
+                    open = still_open(after(open, junk, 1).0);
+                }
+                open = still_open(after(open, arrival(member), 1).0);
+            }
+            let Progress::Close(closed) = after(open, Event::Tick, UPLOAD_BY + 1).0 else { panic!("open") };
+            prop_assert_eq!(closed.survivor_set(), MemberSet::first(3));
+        }
+    }
+}

@@ -6,13 +6,13 @@ use counterweight_primitives::{ContentDigest, MemberIndex, Round};
 use counterweight_provenance::purpose::Purpose;
 
 use super::{
-    Audit, Check, CheckKind,
+    Audit, Check, CheckKind, Records,
     findings::{Findings, Place, with_causes},
 };
 use crate::{
     contribution::ContributionReport,
     coordinator::{Replay, ReplayError, asked_members},
-    ledger::{FinishRecord, RoundClosing, RoundRecord, StudyState},
+    ledger::{RoundClosing, RoundRecord, StudyState},
     member_set::MemberSet,
     parameters::Parameters,
     study::terms::{MOST_BYTES, PublicTerms},
@@ -66,13 +66,8 @@ impl Audit<'_> {
     }
 
     /// Checks commitments, updates, aggregation, results and contributions.
-    pub(super) fn check_computation(
-        &self,
-        state: &StudyState,
-        rounds: &[RoundRecord],
-        finish: Option<&FinishRecord>,
-        terms: Option<&PublicTerms>,
-    ) -> Vec<Check> {
+    pub(super) fn check_computation(&self, records: &Records, terms: Option<&PublicTerms>) -> Vec<Check> {
+        let Records { state, rounds, .. } = records;
         let mut commitments = Findings::new(CheckKind::Commitments);
         let mut validity = Findings::new(CheckKind::Updates);
         let mut aggregation = Findings::new(CheckKind::Aggregation);
@@ -112,10 +107,8 @@ impl Audit<'_> {
             );
         }
         self.check_contributions(
-            state,
+            records,
             terms,
-            rounds,
-            finish,
             replay.as_ref(),
             holdout.is_some(),
             &mut contributions,
@@ -253,14 +246,17 @@ impl Audit<'_> {
 
     fn check_contributions(
         &self,
-        state: &StudyState,
+        records: &Records,
         terms: Option<&PublicTerms>,
-        rounds: &[RoundRecord],
-        finish: Option<&FinishRecord>,
         replay: Option<&Replay>,
         holdout_read: bool,
         findings: &mut Findings,
     ) {
+        let Records {
+            state,
+            rounds,
+            finish,
+        } = records;
         let Some(finish) = finish else {
             findings.unknown(Place::default(), "the study has not finished");
             return;

@@ -19,6 +19,9 @@ use crate::{
 /// Longest pause between two attempts at the ledger.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// What became of everybody in a round, and the updates to aggregate; none where it expires.
+type Ended = (ClosedRound, Option<Vec<CheckedUpdate>>);
+
 /// How an open round ended.
 enum Ending {
     Closed,
@@ -356,7 +359,7 @@ impl Coordinator<'_> {
         terms: RoundTerms,
         notice: &Notice,
         members: &mut dyn Members,
-    ) -> Result<(ClosedRound, Option<Vec<CheckedUpdate>>), CoordinatorError> {
+    ) -> Result<Ended, CoordinatorError> {
         let round = terms.round;
         let mut collecting = Collecting {
             open: OpenRound::new(terms),
@@ -421,7 +424,7 @@ impl Coordinator<'_> {
         state: &StudyState,
         collecting: &mut Collecting,
         delivery: Delivery,
-    ) -> Result<Option<(ClosedRound, Option<Vec<CheckedUpdate>>)>, CoordinatorError> {
+    ) -> Result<Option<Ended>, CoordinatorError> {
         let Delivery {
             from,
             member,
@@ -773,7 +776,7 @@ struct Collecting {
 
 impl Collecting {
     /// Keeps an open round, or gives what an ended one came to: with updates if it closes, without if it expires.
-    fn ended(&mut self, progress: Progress) -> Option<(ClosedRound, Option<Vec<CheckedUpdate>>)> {
+    fn ended(&mut self, progress: Progress) -> Option<Ended> {
         match progress {
             Progress::Open(open) => {
                 self.open = open;

@@ -357,13 +357,13 @@ async fn deliver(
         Ok(Err(_)) | Err(_) => Answer::Unavailable,
     };
     let named = |answer: &str| {
-        Ok(Json(AnswerMessage {
+        Json(AnswerMessage {
             answer: answer.to_owned(),
-        }))
+        })
     };
     match answer {
-        Answer::Stored => named("stored"),
-        Answer::AlreadyStored => named("already-stored"),
+        Answer::Stored => Ok(named("stored")),
+        Answer::AlreadyStored => Ok(named("already-stored")),
         Answer::Unavailable => Err(Failure::busy("the coordinator cannot answer at present")),
         Answer::Refused(refusal) => {
             let status = match refusal {

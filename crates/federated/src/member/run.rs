@@ -172,6 +172,13 @@ impl Run<'_> {
                 Answer::Refused(Refusal::NotCommitted { .. }) if self.is_open(round)? => {
                     self.clock.pause(PAUSES.0);
                 }
+                // The answer to an earlier attempt may have been lost, and the round closed with the update in it.
+                Answer::Refused(Refusal::WrongRound { .. } | Refusal::Late { .. })
+                    if self.patiently("reading the round", |run| run.member.survived(round, member))? =>
+                {
+                    (self.observer)(&MemberEvent::Uploaded { round });
+                    return Ok(());
+                }
                 Answer::Refused(refusal) => return Err(MemberError::Refused { round, refusal }),
                 Answer::Unavailable => {}
             }

@@ -6,7 +6,8 @@ use counterweight_provenance::purpose::Purpose;
 use super::{Member, MemberError, MemberSetup};
 use crate::{
     coordinator::asked_members,
-    ledger::{Phase, StudyState},
+    ledger::{Phase, RoundRecord, StudyState},
+    member_set::MemberSet,
     parameters::Parameters,
     training::{ShuffleSeed, train},
     update::{MOST_EXAMPLES, Update, UpdateError, UpdateRules},
@@ -126,14 +127,7 @@ impl Member {
         if !asked_members(&self.setup.terms, &state, round).contains(member) {
             return Ok(None);
         }
-        let records = self
-            .setup
-            .ledger
-            .rounds(self.setup.study)
-            .map_err(|source| MemberError::Ledger {
-                doing: "reading the rounds",
-                source,
-            })?;
+        let records = self.rounds()?;
         let record = records.into_iter().rev().find(|record| record.round == round);
         let record = record.ok_or(MemberError::RoundNotOpen { round })?;
         let committed = record
@@ -230,6 +224,24 @@ impl Member {
                 }),
             },
         }
+    }
+
+    /// Whether a round is closed with this member's update in it.
+    pub(super) fn survived(&self, round: Round, member: MemberIndex) -> Result<bool, MemberError> {
+        let closing = self
+            .rounds()?
+            .into_iter()
+            .find(|record| record.round == round)
+            .and_then(|record| record.closed);
+        Ok(closing.is_some_and(|closing| MemberSet(closing.survivors).contains(member)))
+    }
+
+    fn rounds(&self) -> Result<Vec<RoundRecord>, MemberError> {
+        let doing = "reading the rounds";
+        self.setup
+            .ledger
+            .rounds(self.setup.study)
+            .map_err(|source| MemberError::Ledger { doing, source })
     }
 
     fn is_committed(&self, prepared: &PreparedUpdate) -> Result<bool, MemberError> {

@@ -60,10 +60,25 @@ impl Case {
             let part = u64::from(share.millionths()) * u64::from(record.state.lineage_share.millionths());
             Ppm::new((part / 1_000_000) as u32).unwrap()
         };
-        let contributors = record.state.members.iter().filter(|member| member.contribution > Ppm::ZERO);
-        let parents = contributors.map(|member| (member.dataset, part(member.contribution))).collect();
-        let model = PublishedModel { asset: AssetId(77), content: outcome.result, parents };
-        Self { world, outcome, record, model }
+        let contributors = record
+            .state
+            .members
+            .iter()
+            .filter(|member| member.contribution > Ppm::ZERO);
+        let parents = contributors
+            .map(|member| (member.dataset, part(member.contribution)))
+            .collect();
+        let model = PublishedModel {
+            asset: AssetId(77),
+            content: outcome.result,
+            parents,
+        };
+        Self {
+            world,
+            outcome,
+            record,
+            model,
+        }
     }
 
     fn audit_with(&self, blobs: &dyn Blobs, holdout: Option<&[u8]>) -> AuditReport {
@@ -72,7 +87,10 @@ impl Case {
             ledger: &self.record,
             consent: Some(&self.world.ledger),
             blobs,
-            holdout: holdout.map(|bytes| HoldoutFile { bytes, format: FileFormat::Csv }),
+            holdout: holdout.map(|bytes| HoldoutFile {
+                bytes,
+                format: FileFormat::Csv,
+            }),
             start: None,
             model: Some(&self.model),
         }
@@ -116,15 +134,25 @@ fn one_flipped_byte_in_any_stored_blob_is_found_and_named() {
     for digest in digests {
         let blobs = MemoryBlobs::default();
         for other in case.world.blobs.list() {
-            blobs.put(&case.world.blobs.get(&other, u64::MAX).unwrap()).unwrap();
+            blobs
+                .put(&case.world.blobs.get(&other, u64::MAX).unwrap())
+                .unwrap();
         }
         blobs.spoil(&digest, |bytes| *bytes.last_mut().unwrap() ^= 1);
         let report = case.audit_with(&blobs, Some(&case.world.holdout));
         // The seeded start is the one blob that no record names: it is computed.
         let first = case.record.rounds[0].base;
-        let expected = if digest == first { Verdict::Yes } else { Verdict::No };
+        let expected = if digest == first {
+            Verdict::Yes
+        } else {
+            Verdict::No
+        };
         assert_eq!(report.verdict(), expected, "{digest}");
-        let named = report.checks.iter().flat_map(|check| &check.findings).any(|f| f.digest == Some(digest));
+        let named = report
+            .checks
+            .iter()
+            .flat_map(|check| &check.findings)
+            .any(|f| f.digest == Some(digest));
         assert_eq!(named, digest != first, "{digest}");
     }
 }
@@ -158,10 +186,16 @@ fn a_missing_update_is_unknown_and_named() {
     }
     let case = Case::new();
     let (member, update) = case.record.rounds[1].commitments[2];
-    let report = case.audit_with(&Without(case.world.blobs.clone(), update), Some(&case.world.holdout));
+    let report = case.audit_with(
+        &Without(case.world.blobs.clone(), update),
+        Some(&case.world.holdout),
+    );
     let (answer, sentence) = verdict(&report, CheckKind::Commitments);
     assert_eq!(answer, Verdict::Unknown);
-    assert!(sentence.starts_with(&format!("round 2, member {member}: ")), "{sentence}");
+    assert!(
+        sentence.starts_with(&format!("round 2, member {member}: ")),
+        "{sentence}"
+    );
     assert_eq!(verdict(&report, CheckKind::Aggregation).0, Verdict::Unknown);
     assert_eq!(report.verdict(), Verdict::Unknown);
 }
@@ -171,7 +205,9 @@ struct Hostile(Vec<u8>);
 
 impl Blobs for Hostile {
     fn put(&self, _: &[u8]) -> Result<ContentDigest, BlobError> {
-        Err(BlobError::Missing { digest: ContentDigest([0; 32]) })
+        Err(BlobError::Missing {
+            digest: ContentDigest([0; 32]),
+        })
     }
     fn get(&self, _: &ContentDigest, _: u64) -> Result<Vec<u8>, BlobError> {
         Ok(self.0.clone())
@@ -181,9 +217,20 @@ impl Blobs for Hostile {
 #[test]
 fn hostile_blobs_give_no_and_never_a_panic() {
     let case = Case::new();
-    let update = case.world.blobs.get(&case.record.rounds[0].commitments[0].1, u64::MAX).unwrap();
+    let update = case
+        .world
+        .blobs
+        .get(&case.record.rounds[0].commitments[0].1, u64::MAX)
+        .unwrap();
     let terms = case.world.terms.to_bytes().unwrap();
-    for bytes in [Vec::new(), vec![0; 1 << 20], vec![0xff; 300], update.clone(), update[..50].to_vec(), terms] {
+    for bytes in [
+        Vec::new(),
+        vec![0; 1 << 20],
+        vec![0xff; 300],
+        update.clone(),
+        update[..50].to_vec(),
+        terms,
+    ] {
         let report = case.audit_with(&Hostile(bytes), Some(&case.world.holdout));
         assert_eq!(report.verdict(), Verdict::No);
     }
@@ -201,8 +248,14 @@ fn a_result_that_is_not_the_aggregate_is_found_in_its_round() {
 #[test]
 fn a_survivor_who_committed_nothing_is_found() {
     let mut case = Case::new();
-    case.record.rounds[2].commitments.retain(|(member, _)| *member != MemberIndex(1));
-    assert_no(&case.audit(), CheckKind::Commitments, &["round 3, member 1", "committed no update"]);
+    case.record.rounds[2]
+        .commitments
+        .retain(|(member, _)| *member != MemberIndex(1));
+    assert_no(
+        &case.audit(),
+        CheckKind::Commitments,
+        &["round 3, member 1", "committed no update"],
+    );
 }
 
 #[test]
@@ -211,7 +264,11 @@ fn a_dropped_survivor_changes_the_aggregate() {
     case.record.rounds[0].closed.as_mut().unwrap().survivors = 0b0111;
     let report = case.audit();
     assert_no(&report, CheckKind::Aggregation, &["round 1"]);
-    assert_no(&report, CheckKind::Rewards, &["member 3", "survived 2 rounds, recorded are 3"]);
+    assert_no(
+        &report,
+        CheckKind::Rewards,
+        &["member 3", "survived 2 rounds, recorded are 3"],
+    );
 }
 
 #[test]
@@ -220,7 +277,11 @@ fn swapped_commitments_are_found() {
     let commitments = &mut case.record.rounds[0].commitments;
     let (first, second) = (commitments[0].1, commitments[1].1);
     (commitments[0].1, commitments[1].1) = (second, first);
-    assert_no(&case.audit(), CheckKind::Updates, &["round 1, member 0", "member"]);
+    assert_no(
+        &case.audit(),
+        CheckKind::Updates,
+        &["round 1, member 0", "member"],
+    );
 }
 
 #[test]
@@ -229,7 +290,11 @@ fn contributions_and_rewards_that_do_not_follow_are_found() {
     let finish = case.record.finish.as_mut().unwrap();
     finish.contributions.reverse();
     let report = case.audit();
-    assert_no(&report, CheckKind::Contributions, &["the updates give a contribution of"]);
+    assert_no(
+        &report,
+        CheckKind::Contributions,
+        &["the updates give a contribution of"],
+    );
     let mut case = Case::new();
     case.record.state.members[1].reward.0 += 1;
     assert_no(&case.audit(), CheckKind::Rewards, &["member 1"]);
@@ -250,7 +315,11 @@ fn another_model_or_other_shares_are_found() {
     let mut case = Case::new();
     let (dataset, share) = case.model.parents[0];
     case.model.parents[0].1 = Ppm::new(share.millionths() + 1).unwrap();
-    assert_no(&case.audit(), CheckKind::Lineage, &[&format!("dataset {dataset} has a share")]);
+    assert_no(
+        &case.audit(),
+        CheckKind::Lineage,
+        &[&format!("dataset {dataset} has a share")],
+    );
     let mut case = Case::new();
     case.model.parents.push((AssetId(90), Ppm::new(5).unwrap()));
     assert_no(&case.audit(), CheckKind::Lineage, &["asset 90"]);
@@ -279,7 +348,11 @@ fn consent_that_was_missing_at_the_time_is_found_and_a_later_revocation_is_not()
         record.opened_at = UnixSeconds(later + 1);
         record.closed.as_mut().unwrap().closed_at = UnixSeconds(later + 2);
     }
-    assert_no(&case.audit(), CheckKind::Consent, &["round 1, member 1", "did not allow the purpose"]);
+    assert_no(
+        &case.audit(),
+        CheckKind::Consent,
+        &["round 1, member 1", "did not allow the purpose"],
+    );
     let mut case = Case::new();
     case.record.state.members[2].consent_epoch = 9;
     assert_no(&case.audit(), CheckKind::Consent, &["member 2", "epoch 9"]);
@@ -289,9 +362,15 @@ fn consent_that_was_missing_at_the_time_is_found_and_a_later_revocation_is_not()
 fn other_terms_are_found() {
     let mut case = Case::new();
     case.record.state.rounds = 4;
-    assert_no(&case.audit(), CheckKind::Terms, &["they plan 3 rounds, the ledger 4"]);
+    assert_no(
+        &case.audit(),
+        CheckKind::Terms,
+        &["they plan 3 rounds, the ledger 4"],
+    );
     let case = Case::new();
-    case.world.blobs.spoil(&case.record.state.terms, |bytes| bytes[20] ^= 1);
+    case.world
+        .blobs
+        .spoil(&case.record.state.terms, |bytes| bytes[20] ^= 1);
     assert_no(&case.audit(), CheckKind::Terms, &["was changed"]);
     assert!(case.outcome.rounds.len() == 3);
 }

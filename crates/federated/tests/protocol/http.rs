@@ -13,7 +13,7 @@ use counterweight_federated::{
     http::{HttpClientOptions, HttpCoordinator, HttpMembers, HttpServerOptions},
     journal::MemoryJournal,
     ledger::Phase,
-    member::{CoordinatorClient as _, Member, MemberOptions, MemberOutcome},
+    member::{ClientError, CoordinatorClient as _, Member, MemberOptions, MemberOutcome},
     round::{Absence, Refusal},
     wire::{Nonce, RequestFacts},
 };
@@ -23,7 +23,9 @@ use reqwest::blocking::{Client, Response};
 
 use crate::{
     simulation::{Tampered, reference},
-    support::{Faults, FaultyBlobs, FaultyJournal, FaultyLedger, HeldClock, START, Shape, When, World, account, key},
+    support::{
+        Faults, FaultyBlobs, FaultyJournal, FaultyLedger, HeldClock, START, Shape, When, World, account, key,
+    },
 };
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -43,25 +45,44 @@ fn serve(world: &World, listen: SocketAddr) -> HttpMembers {
 fn client(world: &World, number: u8, address: SocketAddr) -> HttpCoordinator {
     let terms = ContentDigest::of(&world.terms.to_bytes().unwrap());
     let (url, signer) = (format!("http://{address}"), Arc::new(key(number)));
-    HttpCoordinator::new(&url, world.study, terms, signer, world.clock.clone(), HttpClientOptions::default())
-        .unwrap()
+    HttpCoordinator::new(
+        &url,
+        world.study,
+        terms,
+        signer,
+        world.clock.clone(),
+        HttpClientOptions::default(),
+    )
+    .unwrap()
 }
 
 fn options() -> MemberOptions {
-    MemberOptions { poll: Duration::from_millis(500), ..MemberOptions::default() }
+    MemberOptions {
+        poll: Duration::from_millis(500),
+        ..MemberOptions::default()
+    }
 }
 
 fn spawn(world: &World, number: u8, address: SocketAddr) -> thread::JoinHandle<MemberOutcome> {
-    let (member, mut client, clock) =
-        (world.member(number), client(world, number, address), world.clock.clone());
-    thread::spawn(move || member.run(&mut client, &options(), clock.as_ref(), &mut |_| ()).unwrap())
+    let (member, mut client, clock) = (
+        world.member(number),
+        client(world, number, address),
+        world.clock.clone(),
+    );
+    thread::spawn(move || {
+        member
+            .run(&mut client, &options(), clock.as_ref(), &mut |_| ())
+            .unwrap()
+    })
 }
 
 #[test]
 fn four_members_over_http_give_the_model_of_the_simulation() {
     let (_, world) = held_world();
     let mut server = serve(&world, LOOPBACK);
-    let members: Vec<_> = (0..4).map(|number| spawn(&world, number, server.address())).collect();
+    let members: Vec<_> = (0..4)
+        .map(|number| spawn(&world, number, server.address()))
+        .collect();
     let outcome = world.run(&mut server).unwrap();
     let expected = reference();
     assert_eq!(outcome.result, expected.result);
@@ -80,27 +101,47 @@ fn vanish_in_round_two(world: &World, number: u8, address: SocketAddr) -> thread
         for round in [1, 2].map(Round) {
             let base = loop {
                 match client.notice(Duration::from_millis(500)) {
-                    Ok(Notice { round: Some(open), .. }) if open.round == round => break open.base,
+                    Ok(Notice {
+                        round: Some(open), ..
+                    }) if open.round == round => break open.base,
                     _ => thread::sleep(Duration::from_millis(5)),
                 }
             };
-            let base = client.blob(&base, member.model_bytes_max()).unwrap();
+            let base = until_answered(|| client.blob(&base, member.model_bytes_max()));
             let assignment = member.assignment(round).unwrap().unwrap();
             let prepared = member.prepare(&assignment, &base).unwrap();
             member.commit(&prepared).unwrap();
             if round == Round(1) {
-                let answer = client.upload(assignment.member, round, &prepared.bytes).unwrap();
-                assert!(matches!(answer, Answer::Stored | Answer::AlreadyStored), "{answer:?}");
+                let answer = until_answered(|| client.upload(assignment.member, round, &prepared.bytes));
+                assert!(
+                    matches!(answer, Answer::Stored | Answer::AlreadyStored),
+                    "{answer:?}"
+                );
             }
         }
     })
+}
+
+/// Asks again while the coordinator is away.
+fn until_answered<T>(mut ask: impl FnMut() -> Result<T, ClientError>) -> T {
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(error) => assert!(error.is_retryable(), "{error}"),
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The simulation in which clinic 2 commits in rounds 2 and 3 and uploads nothing.
 fn reference_without_the_lost_one() -> StudyOutcome {
     let world = World::new(&Shape::default());
     let mut members = Tampered::new(world.in_process(0..4), |delivery| {
-        if delivery.from == account(2) && delivery.round > Round(1) { Vec::new() } else { vec![delivery] }
+        if delivery.from == account(2) && delivery.round > Round(1) {
+            Vec::new()
+        } else {
+            vec![delivery]
+        }
     });
     world.run(&mut members).unwrap()
 }
@@ -130,8 +171,14 @@ fn a_lost_member_and_a_killed_coordinator_leave_the_model_of_the_same_survivors(
             _ => {}
         };
         let mut run = |server: &mut HttpMembers, faults: Arc<Faults>| {
-            let ledger = FaultyLedger { inner: world.ledger.clone(), faults: faults.clone() };
-            let blobs = FaultyBlobs { inner: world.blobs.clone(), faults: faults.clone() };
+            let ledger = FaultyLedger {
+                inner: world.ledger.clone(),
+                faults: faults.clone(),
+            };
+            let blobs = FaultyBlobs {
+                inner: world.blobs.clone(),
+                faults: faults.clone(),
+            };
             let mut notes = FaultyJournal::new(journal.clone(), faults);
             world.run_with(server, &ledger, &blobs, &mut notes, &mut watch)
         };
@@ -142,7 +189,12 @@ fn a_lost_member_and_a_killed_coordinator_leave_the_model_of_the_same_survivors(
         let mut server = serve(&world, address);
         let outcome = run(&mut server, Faults::at(u64::MAX, When::Before)).unwrap();
         assert_eq!(outcome.result, expected.result, "call {call}");
-        let lost_index = outcome.state.members.iter().position(|member| member.account == account(2)).unwrap();
+        let lost_index = outcome
+            .state
+            .members
+            .iter()
+            .position(|member| member.account == account(2))
+            .unwrap();
         let lost_index = MemberIndex(lost_index as u8);
         for round in &outcome.rounds[1..] {
             assert_eq!(round.absent.len(), 1, "call {call}: {:?}", round.absent);
@@ -173,8 +225,12 @@ impl Bare {
         let terms = counterweight_federated::blobs::Blobs::put(&world.blobs, b"terms").unwrap();
         let base = counterweight_federated::blobs::Blobs::put(&world.blobs, b"base").unwrap();
         let secret = counterweight_federated::blobs::Blobs::put(&world.blobs, b"not for everyone").unwrap();
-        let limits = HttpServerOptions { update_bytes_max: 1_000, ..HttpServerOptions::at(LOOPBACK) };
-        let mut server = HttpMembers::start(limits, Arc::new(world.blobs.clone()), world.clock.clone()).unwrap();
+        let limits = HttpServerOptions {
+            update_bytes_max: 1_000,
+            ..HttpServerOptions::at(LOOPBACK)
+        };
+        let mut server =
+            HttpMembers::start(limits, Arc::new(world.blobs.clone()), world.clock.clone()).unwrap();
         let (now, address) = (world.clock.now().seconds(), server.address());
         server.announce(&Notice {
             study: StudyId(1),
@@ -200,7 +256,14 @@ impl Bare {
                 }
             }
         });
-        Self { address, terms, base, secret, stop, thread: Some(thread) }
+        Self {
+            address,
+            terms,
+            base,
+            secret,
+            stop,
+            thread: Some(thread),
+        }
     }
 
     fn facts(&self, body: &[u8], nonce: u8) -> RequestFacts {
@@ -216,12 +279,21 @@ impl Bare {
     }
 
     fn put(&self, path: &str, headers: &[(&'static str, String)], body: &[u8]) -> Response {
-        let request = Client::new().put(format!("http://{}{path}", self.address)).body(body.to_vec());
-        headers.iter().fold(request, |request, (name, value)| request.header(*name, value)).send().unwrap()
+        let request = Client::new()
+            .put(format!("http://{}{path}", self.address))
+            .body(body.to_vec());
+        headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, value))
+            .send()
+            .unwrap()
     }
 
     fn get(&self, path: &str) -> Response {
-        Client::new().get(format!("http://{}{path}", self.address)).send().unwrap()
+        Client::new()
+            .get(format!("http://{}{path}", self.address))
+            .send()
+            .unwrap()
     }
 }
 
@@ -251,7 +323,10 @@ fn a_request_passes_once_and_its_copy_is_refused() {
     let bare = Bare::start();
     let headers = bare.facts(b"update", 1).sign(&key(0)).unwrap();
     assert_eq!(code(bare.put(UPDATES, &headers, b"update")), error(200, "none"));
-    assert_eq!(code(bare.put(UPDATES, &headers, b"update")), error(409, "replayed"));
+    assert_eq!(
+        code(bare.put(UPDATES, &headers, b"update")),
+        error(409, "replayed")
+    );
 }
 
 #[test]
@@ -263,29 +338,62 @@ fn wrong_signatures_are_refused_and_named() {
     assert_eq!(response.status(), 403);
     assert!(response.text().unwrap().contains(&stranger.address().to_string()));
     let honest = bare.facts(b"update", 2).sign(&key(0)).unwrap();
-    assert_eq!(code(bare.put(UPDATES, &honest, b"updatf")), error(401, "wrong-signature"));
+    assert_eq!(
+        code(bare.put(UPDATES, &honest, b"updatf")),
+        error(401, "wrong-signature")
+    );
     // Another member's place is part of what is signed, so the recovered account is nobody's.
-    assert_eq!(code(bare.put("/v1/rounds/2/updates/1", &honest, b"update")), error(403, "not-a-member"));
+    assert_eq!(
+        code(bare.put("/v1/rounds/2/updates/1", &honest, b"update")),
+        error(403, "not-a-member")
+    );
     let mut flipped = honest.clone();
-    flipped[5].1.replace_range(10..11, if &honest[5].1[10..11] == "0" { "1" } else { "0" });
+    flipped[5]
+        .1
+        .replace_range(10..11, if &honest[5].1[10..11] == "0" { "1" } else { "0" });
     let (status, _) = code(bare.put(UPDATES, &flipped, b"update"));
     assert!((400..=403).contains(&status), "{status}");
-    let elsewhere = RequestFacts { study: StudyId(2), ..bare.facts(b"update", 3) }.sign(&key(0)).unwrap();
-    assert_eq!(code(bare.put(UPDATES, &elsewhere, b"update")), error(401, "wrong-signature"));
+    let elsewhere = RequestFacts {
+        study: StudyId(2),
+        ..bare.facts(b"update", 3)
+    }
+    .sign(&key(0))
+    .unwrap();
+    assert_eq!(
+        code(bare.put(UPDATES, &elsewhere, b"update")),
+        error(401, "wrong-signature")
+    );
 }
 
 #[test]
 fn old_long_and_unreadable_requests_are_refused() {
     let bare = Bare::start();
-    let old = RequestFacts { time: UnixMillis(START.0 - 400_000), ..bare.facts(b"update", 1) };
+    let old = RequestFacts {
+        time: UnixMillis(START.0 - 400_000),
+        ..bare.facts(b"update", 1)
+    };
     let headers = old.sign(&key(0)).unwrap();
-    assert_eq!(code(bare.put(UPDATES, &headers, b"update")), error(409, "wrong-time"));
+    assert_eq!(
+        code(bare.put(UPDATES, &headers, b"update")),
+        error(409, "wrong-time")
+    );
     let long = vec![0; 1_001];
     let headers = bare.facts(&long, 2).sign(&key(0)).unwrap();
-    assert_eq!(code(bare.put(UPDATES, &headers, &long)), error(413, "body-too-long"));
-    assert_eq!(code(bare.put(UPDATES, &[], b"update")), error(400, "unreadable-headers"));
+    assert_eq!(
+        code(bare.put(UPDATES, &headers, &long)),
+        error(413, "body-too-long")
+    );
+    assert_eq!(
+        code(bare.put(UPDATES, &[], b"update")),
+        error(400, "unreadable-headers")
+    );
     let path = "/v1/rounds/1/updates/0";
-    let late = RequestFacts { path: path.to_owned(), ..bare.facts(b"update", 3) }.sign(&key(0)).unwrap();
+    let late = RequestFacts {
+        path: path.to_owned(),
+        ..bare.facts(b"update", 3)
+    }
+    .sign(&key(0))
+    .unwrap();
     assert_eq!(code(bare.put(path, &late, b"update")), error(409, "refused"));
     assert_eq!(code(bare.get("/v1/nothing")), error(404, "no-such-path"));
 }
@@ -299,7 +407,10 @@ fn only_what_a_notice_named_is_given_out() {
     for digest in [bare.secret, ContentDigest::of(b"unknown")] {
         assert_eq!(code(get(&digest)), error(404, "no-such-blob"));
     }
-    assert_eq!(code(bare.get("/v1/blobs/..%2f..%2fetc%2fpasswd")), error(404, "no-such-blob"));
+    assert_eq!(
+        code(bare.get("/v1/blobs/..%2f..%2fetc%2fpasswd")),
+        error(404, "no-such-blob")
+    );
 }
 
 #[test]
@@ -308,18 +419,36 @@ fn a_client_finds_the_study_and_waits_for_news() {
     let url = format!("http://{}", bare.address);
     let notice = HttpCoordinator::discover(&url, HttpClientOptions::default()).unwrap();
     assert_eq!((notice.study, notice.terms), (StudyId(1), bare.terms));
-    assert_eq!(HttpCoordinator::fetch(&url, &notice.terms, 100, HttpClientOptions::default()).unwrap(), b"terms");
+    assert_eq!(
+        HttpCoordinator::fetch(&url, &notice.terms, 100, HttpClientOptions::default()).unwrap(),
+        b"terms"
+    );
     let clock = Arc::new(ManualClock::at(START));
     let signer = Arc::new(key(0));
-    let mut client =
-        HttpCoordinator::new(&url, StudyId(1), bare.terms, signer, clock, HttpClientOptions::default()).unwrap();
+    let mut client = HttpCoordinator::new(
+        &url,
+        StudyId(1),
+        bare.terms,
+        signer,
+        clock,
+        HttpClientOptions::default(),
+    )
+    .unwrap();
     assert_eq!(client.notice(Duration::ZERO).unwrap(), notice);
     // Nothing new: the same notice comes back after the wait.
     assert_eq!(client.notice(Duration::from_millis(50)).unwrap(), notice);
-    assert_eq!(client.upload(MemberIndex(0), Round(2), b"update").unwrap(), Answer::Stored);
+    assert_eq!(
+        client.upload(MemberIndex(0), Round(2), b"update").unwrap(),
+        Answer::Stored
+    );
     let late = client.upload(MemberIndex(0), Round(1), b"update").unwrap();
     assert_eq!(late, Answer::Refused(Refusal::WrongRound { expected: 2, got: 1 }));
-    assert_eq!(client.decline(MemberIndex(0), Round(2), &"ü".repeat(5_000)).unwrap(), Answer::Stored);
+    assert_eq!(
+        client
+            .decline(MemberIndex(0), Round(2), &"ü".repeat(5_000))
+            .unwrap(),
+        Answer::Stored
+    );
     drop(bare);
     let gone = client.notice(Duration::ZERO).unwrap_err();
     assert!(gone.is_retryable(), "{gone}");

@@ -231,7 +231,11 @@ impl World {
     }
 
     pub(crate) fn plan(&self) -> StudyPlan {
-        let source = Source { name: "holdout.csv", bytes: &self.holdout, format: FileFormat::Csv };
+        let source = Source {
+            name: "holdout.csv",
+            bytes: &self.holdout,
+            format: FileFormat::Csv,
+        };
         StudyPlan {
             study: self.study,
             terms: self.terms.clone(),
