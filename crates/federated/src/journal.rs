@@ -22,6 +22,9 @@ use serde::{Deserialize, Serialize};
 
 /// First bytes of a journal.
 const MAGIC: &[u8; 8] = b"cwjrnl\x01\n";
+/// Bytes of a record's length: itself and its complement. Without the latter, a changed length that points beyond the
+/// end would look like a record that a crash cut off.
+const LENGTH_BYTES: usize = 8;
 /// Bytes of a record's check value.
 const CHECK_BYTES: usize = 16;
 /// Longest record: an entry holds a few digests and one line of text.
@@ -251,9 +254,11 @@ impl Journal for FileJournal {
     fn append(&mut self, entry: Entry) -> Result<(), JournalError> {
         let payload = to_canonical_json(&entry)?;
         let check = check_value(&self.last_check, &payload);
-        let mut record = Vec::with_capacity(4 + payload.len() + CHECK_BYTES);
+        let mut record = Vec::with_capacity(LENGTH_BYTES + payload.len() + CHECK_BYTES);
         // Entries are a few hundred bytes: digests, numbers and fixed names.
-        record.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        let length = payload.len() as u32;
+        record.extend_from_slice(&length.to_le_bytes());
+        record.extend_from_slice(&(!length).to_le_bytes());
         record.extend_from_slice(&payload);
         record.extend_from_slice(&check);
         self.write_at_end(&record)?;
@@ -283,14 +288,17 @@ fn read(bytes: &[u8]) -> Result<Contents, (u64, String)> {
         };
     };
     contents.whole = MAGIC.len() as u64;
-    while let Some((length, after)) = rest.split_first_chunk::<4>() {
-        let length = u32::from_le_bytes(*length) as usize;
+    while let Some((length, after)) = rest.split_first_chunk::<LENGTH_BYTES>() {
+        let [a, b, c, d, complement @ ..] = *length;
+        let length = u32::from_le_bytes([a, b, c, d]);
+        let sound = !length == u32::from_le_bytes(complement);
+        let length = length as usize;
         // A file system may lengthen a file before it writes what belongs there.
-        if length == 0 && rest.iter().all(|byte| *byte == 0) {
+        if rest.iter().all(|byte| *byte == 0) {
             break;
         }
-        if length > RECORD_MAX || length == 0 {
-            return Err((contents.whole, format!("a record of {length} bytes")));
+        if !sound || length > RECORD_MAX {
+            return Err((contents.whole, "the length of a record cannot be".to_owned()));
         }
         let Some((payload, after)) = after.split_at_checked(length) else {
             break;
@@ -312,7 +320,7 @@ fn read(bytes: &[u8]) -> Result<Contents, (u64, String)> {
             .map_err(|error| (contents.whole, format!("the record is no entry: {error}")))?;
         contents.entries.push(entry);
         contents.last_check = expected;
-        contents.whole += (4 + length + CHECK_BYTES) as u64;
+        contents.whole += (LENGTH_BYTES + length + CHECK_BYTES) as u64;
         rest = after;
     }
     Ok(contents)
@@ -396,8 +404,6 @@ mod tests {
             let mut changed = whole.clone();
             changed[offset] ^= 0x10;
             fs::write(&path, &changed).unwrap();
-            // A changed length may point beyond the end, where it looks like a torn record only to a reader that
-            // does not know how long records are.
             let read = FileJournal::open(&path);
             assert!(
                 matches!(read, Err(JournalError::Damaged { .. })),

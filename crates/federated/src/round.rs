@@ -343,9 +343,7 @@ impl OpenRound {
         now: UnixSeconds,
     ) -> Effect {
         if !self.is_asked(from) {
-            return Effect::Refuse(Refusal::NotAMember {
-                sender: format!("member {from}"),
-            });
+            return Effect::Refuse(Refusal::NotAsked { member: from.0 });
         }
         if self.arrived.get(&from) == Some(&digest) {
             return Effect::AlreadyStored { update: digest };

@@ -1,7 +1,7 @@
 //! Rewards, consent and lineage: what follows from the records without any model.
 
-use counterweight_primitives::{Amount, AssetId, MemberIndex, Ppm};
-use counterweight_provenance::ledger::consent_at;
+use counterweight_primitives::{Amount, AssetId, MemberIndex, Ppm, UnixSeconds};
+use counterweight_provenance::ledger::{ConsentChange, consent_at};
 
 use super::{
     Audit, Check, CheckKind,
@@ -110,11 +110,12 @@ impl Audit<'_> {
                 }
             };
             findings.look();
-            let joining = consent_at(
-                &history,
-                counterweight_primitives::UnixSeconds(u64::MAX),
-                Some(joined.consent_epoch),
-            );
+            // The grant it joined under, whatever was appended since: a transfer carries the number of the epoch it ends.
+            let under = history.iter().position(|entry| {
+                entry.epoch == joined.consent_epoch && entry.change != ConsentChange::Transferred
+            });
+            let past = under.map_or(&[][..], |under| &history[..=under]);
+            let joining = consent_at(past, UnixSeconds(u64::MAX), None);
             if joining.epoch != joined.consent_epoch || !joining.purposes.contains(state.purpose) {
                 let problem = format!(
                     "it joined under epoch {} of dataset {dataset}, which does not allow the purpose",

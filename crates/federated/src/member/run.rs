@@ -168,8 +168,10 @@ impl Run<'_> {
                     (self.observer)(&MemberEvent::Uploaded { round });
                     return Ok(());
                 }
-                // The coordinator's view of the ledger may be a block behind this one.
-                Answer::Refused(Refusal::NotCommitted { .. }) if self.is_open(round)? => {
+                // The coordinator's view of the ledger may be a block behind this one; or the round expired and was
+                // opened again, and wants its commitment anew.
+                Answer::Refused(Refusal::NotCommitted { .. }) => {
+                    self.patiently("committing the update", |run| run.member.commit(prepared))?;
                     self.clock.pause(PAUSES.0);
                 }
                 // The answer to an earlier attempt may have been lost, and the round closed with the update in it.
@@ -183,11 +185,6 @@ impl Run<'_> {
                 Answer::Unavailable => {}
             }
         }
-    }
-
-    fn is_open(&mut self, round: Round) -> Result<bool, MemberError> {
-        let state = self.patiently("reading the study", |run| run.member.state("reading the study"))?;
-        Ok(state.round_open && state.round == round)
     }
 
     /// Tries again while that may help, with growing pauses.

@@ -5,12 +5,15 @@ use counterweight_federated::{
     blobs::{Blobs, MemoryBlobs},
     coordinator::StudyOutcome,
     ledger::{FinishRecord, LedgerError, RoundRecord, StudyReader, StudyState},
+    memory::MemoryLedger,
     study::FileFormat,
 };
-use counterweight_primitives::{Amount, AssetId, ContentDigest, MemberIndex, Ppm, StudyId, UnixSeconds};
+use counterweight_primitives::{
+    Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, StudyId, UnixSeconds,
+};
 use counterweight_provenance::{
     blobs::BlobError,
-    ledger::{ConsentLedger as _, ConsentReader},
+    ledger::{Consent, ConsentChange, ConsentEpoch, ConsentLedger as _, ConsentReader},
     purpose::PurposeSet,
 };
 
@@ -356,6 +359,42 @@ fn consent_that_was_missing_at_the_time_is_found_and_a_later_revocation_is_not()
     let mut case = Case::new();
     case.record.state.members[2].consent_epoch = 9;
     assert_no(&case.audit(), CheckKind::Consent, &["member 2", "epoch 9"]);
+}
+
+#[test]
+fn a_dataset_that_changed_hands_later_had_consent_at_the_time() {
+    struct Sold(MemoryLedger);
+    impl ConsentReader for Sold {
+        fn consent(&self, dataset: AssetId) -> Result<Consent, LedgerError> {
+            self.0.consent(dataset)
+        }
+        fn is_allowed(&self, dataset: AssetId, purpose: PurposeIndex) -> Result<bool, LedgerError> {
+            self.0.is_allowed(dataset, purpose)
+        }
+        fn consent_history(&self, dataset: AssetId) -> Result<Vec<ConsentEpoch>, LedgerError> {
+            let mut history = self.0.consent_history(dataset)?;
+            let last = history[history.len() - 1];
+            let change = ConsentChange::Transferred;
+            history.push(ConsentEpoch {
+                change,
+                at: UnixSeconds(last.at.0 + 1_000),
+                ..last
+            });
+            Ok(history)
+        }
+    }
+    let case = Case::new();
+    let report = Audit {
+        study: case.world.study,
+        ledger: &case.record,
+        consent: Some(&Sold(case.world.ledger.clone())),
+        blobs: &case.world.blobs,
+        holdout: None,
+        start: None,
+        model: None,
+    }
+    .run();
+    assert_eq!(verdict(&report, CheckKind::Consent).0, Verdict::Yes, "{report:?}");
 }
 
 #[test]
