@@ -84,7 +84,20 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
         comparison.as_ref(),
         &left_out,
         seconds,
+        &command_here(arguments, context),
     ))
+}
+
+/// How the command is called to act on the same project and network again.
+fn command_here(arguments: &Arguments, context: &Context) -> String {
+    let mut text = "cw".to_owned();
+    if let Some(folder) = arguments.folder.as_ref().or(context.global.project.as_ref()) {
+        text.push_str(&format!(" --project {}", folder.display()));
+    }
+    if let Some(network) = &context.global.network {
+        text.push_str(&format!(" --network {network}"));
+    }
+    text
 }
 
 struct Trained {
@@ -331,6 +344,7 @@ fn answer(
     comparison: Option<&Comparison>,
     left_out: &[(String, CliError)],
     seconds: f64,
+    cw: &str,
 ) -> Answer {
     let model = summary.model.clone().unwrap_or_default();
     let mut answer = summary.show(Answer::new("train/1"), contracts);
@@ -378,16 +392,16 @@ fn answer(
         answer = answer.json("accuracy", scores).table(table).gap();
     }
     let budget = amount(contracts, summary.state.budget);
-    let mut next = vec![format!("cw verify model {model}")];
+    let mut next = vec![format!("{cw} verify model {model}")];
     if let Some(member) = summary.members.first() {
-        next.push(format!("cw consent revoke {}", member.name));
+        next.push(format!("{cw} consent revoke {}", member.name));
     }
     if let Some(member) = summary
         .members
         .iter()
         .find(|member| !member.claimed && member.reward.0 > 0)
     {
-        next.push(format!("cw claim {}", member.name));
+        next.push(format!("{cw} claim {}", member.name));
     }
     let answer = answer.table(summary.table(contracts)).gap().fields([
         ("model", Cell::text(model)),
