@@ -269,7 +269,13 @@ impl Replay {
     ) -> Result<Option<RoundValue>, ReplayError> {
         let (parameters, optimiser) = self.stepped(round, updates)?;
         let value = match holdout {
-            None => None,
+            None => {
+                // An auditor without the hold-out of a study that has one cannot value its rounds.
+                if self.terms.holdout.is_none() {
+                    self.valuation.count(round, updates);
+                }
+                None
+            }
             Some(rows) => {
                 let base = &self.parameters;
                 Some(
