@@ -1,1 +1,13 @@
-//! Test Counterweight from a seed.
+//! Test Counterweight from a seed: processes that are killed, a real node to compare with, counts that grow at night.
+//!
+//! A dev-dependency only. Its functions panic where a test should fail.
+
+#![forbid(unsafe_code)]
+
+mod anvil;
+mod depth;
+mod victim;
+
+pub use anvil::Anvil;
+pub use depth::repetitions;
+pub use victim::Victim;

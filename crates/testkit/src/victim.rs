@@ -1,0 +1,59 @@
+//! A process that is killed in the middle of its work.
+//!
+//! A test binary runs itself again, with one test picked out and a variable set. That test works until it dies and
+//! prints a line after each thing that is done for good; without the variable it returns at once. The test that
+//! started it reads those lines, kills it with SIGKILL and looks at what is left on disk.
+
+use std::{
+    ffi::OsStr,
+    io::{BufRead as _, BufReader, Lines},
+    process::{Child, ChildStderr, Command, Stdio},
+    thread::sleep,
+    time::Duration,
+};
+
+/// The process, and the lines it prints to stderr.
+#[derive(Debug)]
+pub struct Victim {
+    process: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+    prefix: String,
+}
+
+impl Victim {
+    /// Runs `test` of this test binary in a process of its own, with `variable` set to `value`. Lines that start
+    /// with `prefix` are what it announces.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn start(test: &str, variable: &str, value: impl AsRef<OsStr>, prefix: &str) -> Self {
+        let mut process = Command::new(std::env::current_exe().expect("a test binary has a path"))
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .env(variable, value)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the test binary runs again");
+        let lines = BufReader::new(process.stderr.take().expect("stderr is piped")).lines();
+        Self { process, lines, prefix: prefix.to_owned() }
+    }
+
+    /// Waits for `count` announcements, then for `delay`, kills the process and gives all it announced, without
+    /// the prefix. A line cut off by the death is not an announcement.
+    ///
+    /// # Panics
+    /// If it ends by itself before that.
+    pub fn kill_after(mut self, count: usize, delay: Duration) -> Vec<String> {
+        let mut announced = Vec::new();
+        while announced.len() < count {
+            let line = self.lines.next().expect("the process works until it is killed").expect("lines are text");
+            announced.extend(line.strip_prefix(&self.prefix).map(str::to_owned));
+        }
+        sleep(delay);
+        self.process.kill().expect("the process is still there");
+        self.process.wait().expect("a killed process ends");
+        let rest: Vec<_> = self.lines.map_while(Result::ok).collect();
+        announced.extend(rest.iter().filter_map(|line| line.strip_prefix(&self.prefix).map(str::to_owned)));
+        announced
+    }
+}
