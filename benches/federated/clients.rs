@@ -33,10 +33,11 @@ fn run(path: &str, clients: usize, rounds: u32) -> Result<(), Error> {
         }
         labels.push(digit.trim().parse::<f32>()? as u32);
     }
-    let members: Vec<Dataset> = members
-        .into_iter()
-        .map(|(features, labels)| Dataset::new(INPUTS, features, labels))
-        .collect::<Result<_, _>>()?;
+    let mut datasets = Vec::with_capacity(clients);
+    for (features, labels) in members {
+        datasets.push(Dataset::new(INPUTS, features, labels)?);
+    }
+    let members = datasets;
     let all = Dataset::concat(&members)?;
     let settings = Settings {
         local: LocalTraining {

@@ -3,13 +3,11 @@
 mod support;
 
 use std::{
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use counterweight_testkit::Anvil;
 use serde_json::Value;
 use support::{Project, Running, free_port};
 
@@ -143,59 +141,14 @@ fn a_member_that_stays_away_is_named_and_the_others_go_on() {
     project.run(&["verify", "model", "tumour@1"]).ends(0);
 }
 
-/// A development node of another make; killed when dropped.
-struct Anvil(Child);
-
-impl Anvil {
-    fn start(port: u16) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts");
-        let modules = root.join("node_modules");
-        let binary = find(&modules).unwrap_or_else(|| {
-            panic!(
-                "anvil is not in {}: run `npm ci` in contracts/, or `make contracts-tools`",
-                modules.display()
-            )
-        });
-        let mut child = Command::new(binary)
-            .args(["--port", &port.to_string()])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap().contains("Listening on")));
-        // Whatever it prints later must go somewhere.
-        thread::spawn(move || lines.for_each(drop));
-        Self(child)
-    }
-}
-
-impl Drop for Anvil {
-    fn drop(&mut self) {
-        // It may have ended by itself already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The binary that npm's package for this platform carries.
-fn find(modules: &Path) -> Option<std::path::PathBuf> {
-    let packages = std::fs::read_dir(modules.join("@foundry-rs")).ok()?;
-    packages
-        .flatten()
-        .map(|package| package.path().join("bin/anvil"))
-        .find(|path| path.is_file())
-}
-
 #[test]
 fn another_chain_gives_the_same_model_contributions_and_payments() {
     let embedded = Project::new();
     let expected = embedded.json(&["train"]);
 
     let project = Project::new();
-    let port = free_port();
-    let _anvil = Anvil::start(port);
-    project.edit("http://127.0.0.1:8545", &format!("http://127.0.0.1:{port}"));
+    let anvil = Anvil::start(&[]);
+    project.edit("http://127.0.0.1:8545", anvil.endpoint());
     let trained = project.json(&["--network", "anvil", "train"]);
     assert_eq!(trained["result"], expected["result"]);
     assert_eq!(earned(&trained), earned(&expected));

@@ -1,14 +1,11 @@
 //! A process that appends is killed at any moment: nothing it acknowledged is lost, and no two of its checkpoints
 //! disagree.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{io::Write, path::Path, time::Duration};
 
 use counterweight_primitives::Sha256Digest;
 use counterweight_provenance::log::{Log, note::NoteSigner};
+use counterweight_testkit::{Victim, repetitions};
 
 const FOLDER: &str = "CW_TEST_LOG_FOLDER";
 
@@ -34,48 +31,26 @@ fn append_until_killed() {
         return;
     };
     let mut log = open(Path::new(&folder));
-    let mut out = std::io::stdout();
+    let mut out = std::io::stderr();
     loop {
         log.append(&batch(log.checkpoint().checkpoint().size)).unwrap();
         let tree = log.checkpoint().checkpoint();
-        writeln!(out, "\nacknowledged {} {}", tree.size, tree.root).unwrap();
-        out.flush().unwrap();
+        writeln!(out, "acknowledged {} {}", tree.size, tree.root).unwrap();
     }
 }
 
 #[test]
 fn a_killed_writer_loses_nothing_acknowledged_and_forks_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let long = std::env::var_os("CW_TEST_LONG").is_some();
     let mut acknowledged: Vec<(u64, Sha256Digest)> = Vec::new();
-    for round in 0..if long { 200 } else { 12 } {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "append_until_killed",
-                "--nocapture",
-                "--test-threads=1",
-            ])
-            .env(FOLDER, folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut seen = 0;
-        for line in lines.map_while(Result::ok) {
-            let Some(rest) = line.strip_prefix("acknowledged ") else {
-                continue;
-            };
-            let (size, root) = rest.split_once(' ').unwrap();
-            acknowledged.push((size.parse().unwrap(), root.parse().unwrap()));
-            seen += 1;
-            // The next append is under way by now.
-            if seen == 1 + round % 5 {
-                child.kill().unwrap();
-            }
-        }
-        child.wait().unwrap();
-        assert!(seen > 0);
+    for round in 0..repetitions(12, 200) {
+        let victim = Victim::start("append_until_killed", FOLDER, folder.path(), "acknowledged ");
+        // The next append is under way when it dies.
+        let announced = victim.kill_after(1 + round as usize % 5, Duration::ZERO);
+        acknowledged.extend(announced.iter().map(|line| {
+            let (size, root) = line.split_once(' ').unwrap();
+            (size.parse().unwrap(), root.parse().unwrap())
+        }));
 
         let log = open(folder.path());
         let reader = log.reader();

@@ -35,7 +35,10 @@ impl Anvil {
             .expect("anvil says where it listens");
         // Read on, or anvil stops once the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, endpoint: format!("http://{}", place.trim()) }
+        Self {
+            process,
+            endpoint: format!("http://{}", place.trim()),
+        }
     }
 
     /// Where it answers.
@@ -64,6 +67,9 @@ fn program() -> PathBuf {
             .find(|program| program.exists())
     });
     of_this_platform.unwrap_or_else(|| {
-        panic!("anvil is not in {}: run `npm ci` in contracts, or `make contracts-tools`", packages.display())
+        panic!(
+            "anvil is not in {}: run `npm ci` in contracts, or `make contracts-tools`",
+            packages.display()
+        )
     })
 }

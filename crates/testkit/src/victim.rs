@@ -6,7 +6,7 @@
 
 use std::{
     ffi::OsStr,
-    io::{BufRead as _, BufReader, Lines},
+    io::{BufRead as _, BufReader},
     process::{Child, ChildStderr, Command, Stdio},
     thread::sleep,
     time::Duration,
@@ -16,7 +16,7 @@ use std::{
 #[derive(Debug)]
 pub struct Victim {
     process: Child,
-    lines: Lines<BufReader<ChildStderr>>,
+    output: BufReader<ChildStderr>,
     prefix: String,
 }
 
@@ -34,8 +34,12 @@ impl Victim {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the test binary runs again");
-        let lines = BufReader::new(process.stderr.take().expect("stderr is piped")).lines();
-        Self { process, lines, prefix: prefix.to_owned() }
+        let output = BufReader::new(process.stderr.take().expect("stderr is piped"));
+        Self {
+            process,
+            output,
+            prefix: prefix.to_owned(),
+        }
     }
 
     /// Waits for `count` announcements, then for `delay`, kills the process and gives all it announced, without
@@ -46,14 +50,21 @@ impl Victim {
     pub fn kill_after(mut self, count: usize, delay: Duration) -> Vec<String> {
         let mut announced = Vec::new();
         while announced.len() < count {
-            let line = self.lines.next().expect("the process works until it is killed").expect("lines are text");
+            let line = self.line().expect("the process works until it is killed");
             announced.extend(line.strip_prefix(&self.prefix).map(str::to_owned));
         }
         sleep(delay);
         self.process.kill().expect("the process is still there");
         self.process.wait().expect("a killed process ends");
-        let rest: Vec<_> = self.lines.map_while(Result::ok).collect();
-        announced.extend(rest.iter().filter_map(|line| line.strip_prefix(&self.prefix).map(str::to_owned)));
+        while let Some(line) = self.line() {
+            announced.extend(line.strip_prefix(&self.prefix).map(str::to_owned));
+        }
         announced
+    }
+    /// The next line that is whole.
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("lines are text");
+        line.strip_suffix('\n').map(str::to_owned)
     }
 }

@@ -2,9 +2,6 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,10 +47,9 @@ impl TestChain for Embedded {
     }
 }
 
-/// anvil on a free port of this machine, ended when dropped.
+/// anvil on a free port of this machine, and a connection to it.
 pub(crate) struct Anvil {
-    process: Child,
-    pub(crate) endpoint: String,
+    node: counterweight_testkit::Anvil,
     chain: Arc<RemoteChain>,
 }
 
@@ -72,48 +68,9 @@ impl Anvil {
     }
 
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        let mut process = Command::new(Self::program())
-            .args(["--port", "0", "--host", "127.0.0.1"])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("anvil starts");
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let place = lines
-            .find_map(|line| line.ok()?.strip_prefix("Listening on ").map(str::to_owned))
-            .expect("anvil says where it listens");
-        // Read on, or anvil stops once the pipe is full.
-        std::thread::spawn(move || lines.for_each(drop));
-        let endpoint = format!("http://{}", place.trim());
-        let chain = Arc::new(RemoteChain::connect(&endpoint, Some(31_337), impatient()).unwrap());
-        Self {
-            process,
-            endpoint,
-            chain,
-        }
-    }
-
-    fn program() -> PathBuf {
-        let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/node_modules/@foundry-rs");
-        let found = packages.read_dir().ok().and_then(|entries| {
-            entries
-                .filter_map(Result::ok)
-                .map(|entry| entry.path().join("bin/anvil"))
-                .find(|path| {
-                    path.parent()
-                        .and_then(Path::parent)
-                        .and_then(Path::file_name)
-                        .is_some_and(|name| name.to_string_lossy().starts_with("anvil-"))
-                        && path.exists()
-                })
-        });
-        found.unwrap_or_else(|| {
-            panic!(
-                "anvil is not installed in {}: run `npm ci` in contracts",
-                packages.display()
-            )
-        })
+        let node = counterweight_testkit::Anvil::start(arguments);
+        let chain = Arc::new(RemoteChain::connect(node.endpoint(), Some(31_337), impatient()).unwrap());
+        Self { node, chain }
     }
 
     pub(crate) fn chain(&self) -> &RemoteChain {
@@ -131,13 +88,6 @@ impl TestChain for Anvil {
             .raw_request("evm_increaseTime", json!([seconds]))
             .unwrap();
         self.chain.raw_request("evm_mine", json!([])).unwrap();
-    }
-}
-
-impl Drop for Anvil {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

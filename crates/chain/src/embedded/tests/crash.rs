@@ -1,11 +1,10 @@
 //! Killed at any moment, the chain loses at most the block in progress.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use alloy_primitives::{B256, TxKind, keccak256};
+use counterweight_testkit::{Victim, repetitions};
 
 use super::*;
 
@@ -48,46 +47,19 @@ fn open(directory: &Path) -> EmbeddedChain {
 #[test]
 fn nothing_announced_is_lost_when_the_process_is_killed() {
     let directory = tempfile::tempdir().unwrap();
-    let rounds = if std::env::var("CW_TEST_LONG").is_ok_and(|long| long == "1") {
-        200u64
-    } else {
-        4
-    };
-    for round in 0..rounds {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "--nocapture",
-                "embedded::tests::crash::child_writes_blocks_until_killed",
-            ])
-            .env(DIRECTORY, directory.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    for round in 0..repetitions(4, 200) {
+        let victim = Victim::start(
+            "embedded::tests::crash::child_writes_blocks_until_killed",
+            DIRECTORY,
+            directory.path(),
+            "made ",
+        );
         // Where it is hit follows from the round: after so many blocks and so many microseconds of the next.
         let seed = keccak256(round.to_be_bytes());
-        let mut announced = (0u64, B256::ZERO);
-        let mut read = |line: std::io::Result<String>| {
-            let line = line.unwrap();
-            if let Some(made) = line.strip_prefix("made ") {
-                let (number, hash) = made.split_once(' ').unwrap();
-                announced = (number.parse().unwrap(), hash.parse().unwrap());
-            }
-        };
-        for line in lines.by_ref().take(1 + usize::from(seed[0] % 6)) {
-            read(line);
-        }
-        std::thread::sleep(Duration::from_micros(
-            u64::from(u16::from_be_bytes([seed[1], seed[2]])) / 16,
-        ));
-        // SIGKILL.
-        child.kill().unwrap();
-        child.wait().unwrap();
-        for line in lines {
-            read(line);
-        }
+        let delay = Duration::from_micros(u64::from(u16::from_be_bytes([seed[1], seed[2]])) / 16);
+        let announced = victim.kill_after(1 + usize::from(seed[0] % 6), delay);
+        let (number, hash) = announced.last().unwrap().split_once(' ').unwrap();
+        let announced: (u64, B256) = (number.parse().unwrap(), hash.parse().unwrap());
         let chain = open(directory.path());
         let kept = chain.block(BlockTag::Number(announced.0)).unwrap();
         assert_eq!(kept.map(|block| block.hash()), Some(announced.1), "round {round}");
