@@ -2,8 +2,16 @@
 
 mod support;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
+use counterweight_chain::{
+    deploy::Deployment,
+    embedded::{Config, EmbeddedChain, Genesis},
+    keys::development_key,
+    ledger::ContractLedger,
+};
+use counterweight_primitives::Amount;
+use counterweight_provenance::ledger::{AssetKind, AssetReader as _, RoyaltyLedger as _};
 use serde_json::Value;
 use support::Project;
 
@@ -207,6 +215,50 @@ fn what_was_earned_is_paid_once() {
     project.json(&["claim"]);
     assert_eq!(project.error(&["claim"], 4)["code"], "CW5009");
     project.run(&["verify", "model", "tumour"]).ends(0);
+}
+
+/// Someone pays for the model's use; the sponsor keeps its part and each clinic gets what it contributed of the rest.
+#[test]
+fn income_of_a_model_climbs_to_the_clinics_and_is_paid_out() {
+    let project = Project::new();
+    project.json(&["train"]);
+    project.json(&["claim"]);
+    pay_for_use(&project, Amount(1_000_000));
+    let claims = project.json(&["claim"]);
+    let paid = |name: &str| {
+        let claims = claims["claims"].as_array().unwrap();
+        let claim = claims.iter().find(|claim| claim["to"] == name);
+        claim.map_or(0, |claim| {
+            claim["amount"].as_str().unwrap().parse::<u128>().unwrap()
+        })
+    };
+    assert_eq!(claims["total"], "1000000");
+    // `lineage-share = 0.4`, less at most one unit for each parent, which rounding leaves to the sponsor.
+    assert!((600_000..=600_004).contains(&paid("tumour")), "{claims}");
+    let run = project.json(&["run", "show"]);
+    for member in run["members"].as_array().unwrap() {
+        let share = member["contribution_ppm"].as_u64().unwrap();
+        let expected = u128::from(share) * 400_000 / 1_000_000;
+        let got = paid(member["name"].as_str().unwrap());
+        assert!(got <= expected && expected - got <= 1, "{member} {claims}");
+    }
+    assert_eq!(project.error(&["claim"], 4)["code"], "CW5009");
+}
+
+fn pay_for_use(project: &Project, amount: Amount) {
+    let state = project.path().join(".counterweight");
+    let chain = EmbeddedChain::open(&state.join("chain"), Genesis::development(), Config::default()).unwrap();
+    let deployment = Deployment::load(&state.join("deployments/local.json")).unwrap();
+    let token = deployment.development_token.unwrap();
+    let deployer = Arc::new(development_key(0, 31_337).unwrap());
+    let payer = ContractLedger::new(Arc::new(chain), deployment, deployer);
+    let models = payer.asset_records().unwrap().into_iter();
+    let model = models
+        .filter(|record| record.asset.kind == AssetKind::Model)
+        .next_back()
+        .unwrap();
+    payer.mint_development_tokens(payer.account(), amount).unwrap();
+    payer.pay(model.id, token, amount, [0; 32]).unwrap();
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! `cw claim`: collect what was earned.
 //!
 //! A reward is credited in the contract when a study ends, and nobody can take it back; it leaves the contract when
-//! it is claimed, which anyone may do for a member. Income from a model's use is settled up the lineage first.
+//! it is claimed, which anyone may do for a member. Income from a model's use is settled up the lineage first; a
+//! dry run, which sends nothing, shows what was settled before.
 
 use std::sync::Arc;
 
+use counterweight_chain::keys::LocalKey;
 use counterweight_federated::ledger::{Phase, StudyLedger as _, StudyReader as _};
 use counterweight_primitives::{Amount, AssetId, MemberIndex, StudyId};
 use counterweight_provenance::ledger::{AssetKind, RoyaltyLedger as _, RoyaltyReader as _};
@@ -66,6 +68,14 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
             return Err(error.fix("cw dataset list"));
         }
     }
+    let key = if context.global.dry_run {
+        None
+    } else {
+        Some(sponsor_key(&session, context.global.key.as_ref())?)
+    };
+    if let Some(key) = &key {
+        settle(&contracts, &assets, key)?;
+    }
     let wanted =
         |name: &str| arguments.members.is_empty() || arguments.members.iter().any(|wanted| wanted == name);
     let due: Vec<Due> = due(&contracts, &assets)?
@@ -77,7 +87,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
             .why("rewards come with a finished run, and each is paid once")
             .fix("cw run show"));
     }
-    pay(&session, &contracts, due, context)
+    pay(&contracts, due, key.as_ref())
+}
+
+/// Moves income up the lineage, children before the parents they pay into.
+fn settle(contracts: &Contracts, assets: &Assets, key: &Arc<LocalKey>) -> Result<(), CliError> {
+    for id in assets.all().rev().map(|asset| asset.record.id) {
+        if contracts.reader.pending(id, contracts.token)? > Amount::ZERO {
+            contracts.acting_for(key).settle(id, contracts.token)?;
+        }
+    }
+    Ok(())
 }
 
 fn due(contracts: &Contracts, assets: &Assets) -> Result<Vec<Due>, CliError> {
@@ -105,47 +125,32 @@ fn due(contracts: &Contracts, assets: &Assets) -> Result<Vec<Due>, CliError> {
             });
         }
     }
-    for kind in [AssetKind::Dataset, AssetKind::Model] {
-        for asset in assets.of_kind(kind) {
-            let waiting = contracts.reader.claimable(asset.record.id, contracts.token)?;
-            if waiting > Amount::ZERO {
-                due.push(Due {
-                    to: asset.name(),
-                    for_what: format!("royalties of {}", asset.full_name()),
-                    source: Source::Royalty(asset.record.id),
-                    amount: waiting,
-                });
-            }
+    for asset in assets.all() {
+        let waiting = contracts.reader.claimable(asset.record.id, contracts.token)?;
+        if waiting > Amount::ZERO {
+            due.push(Due {
+                to: asset.name(),
+                for_what: format!("royalties of {}", asset.full_name()),
+                source: Source::Royalty(asset.record.id),
+                amount: waiting,
+            });
         }
     }
     Ok(due)
 }
 
-fn pay(
-    session: &Session<'_>,
-    contracts: &Contracts,
-    due: Vec<Due>,
-    context: &Context,
-) -> Result<Answer, CliError> {
-    let sends = !context.global.dry_run;
-    let key = if sends {
-        Some(sponsor_key(session, context.global.key.as_ref())?)
-    } else {
-        None
-    };
+fn pay(contracts: &Contracts, due: Vec<Due>, key: Option<&Arc<LocalKey>>) -> Result<Answer, CliError> {
     let symbol = &contracts.money.symbol;
     let mut table = Table::new(["to", "for", symbol]);
     let mut rows = Vec::new();
     let mut total = Amount::ZERO;
     let mut answer = Answer::new("claim/1");
     for item in due {
-        let paid = match (&key, &item.source) {
-            (Some(key), Source::Reward(study, member)) => {
-                contracts.acting_for(&Arc::clone(key)).claim(*study, *member)?
+        let paid = match (key, &item.source) {
+            (Some(key), Source::Reward(study, member)) => contracts.acting_for(key).claim(*study, *member)?,
+            (Some(key), Source::Royalty(asset)) => {
+                contracts.acting_for(key).claim_royalty(*asset, contracts.token)?
             }
-            (Some(key), Source::Royalty(asset)) => contracts
-                .acting_for(&Arc::clone(key))
-                .claim_royalty(*asset, contracts.token)?,
             (None, _) => item.amount,
         };
         total = Amount(total.0.saturating_add(paid.0));
@@ -154,10 +159,10 @@ fn pay(
             Cell::text(&item.for_what),
             Cell::number(amount(contracts, paid)),
         ]);
-        rows.push(json!({"to": item.to, "for": item.for_what, "amount": paid, "paid": sends}));
+        rows.push(json!({"to": item.to, "for": item.for_what, "amount": paid, "paid": key.is_some()}));
         answer = answer.id(item.to);
     }
-    let said = if sends {
+    let said = if key.is_some() {
         "paid out"
     } else {
         "waiting; nothing was sent: --dry-run"

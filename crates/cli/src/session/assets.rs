@@ -65,9 +65,14 @@ impl Assets {
         ))
     }
 
+    /// All of them, in order of registration: parents before children.
+    pub(crate) fn all(&self) -> impl DoubleEndedIterator<Item = &Asset> {
+        self.0.iter()
+    }
+
     /// Those of a kind, in order of registration.
     pub(crate) fn of_kind(&self, kind: AssetKind) -> impl DoubleEndedIterator<Item = &Asset> {
-        self.0.iter().filter(move |asset| asset.record.asset.kind == kind)
+        self.all().filter(move |asset| asset.record.asset.kind == kind)
     }
 
     /// The asset with a number.
