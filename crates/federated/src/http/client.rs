@@ -10,7 +10,7 @@ use std::{
 };
 
 use counterweight_primitives::{ContentDigest, MemberIndex, Round, StudyId};
-use counterweight_provenance::signature::Signer;
+use counterweight_provenance::{blobs::BlobError, signature::Signer};
 use reqwest::{
     StatusCode,
     blocking::{Client, RequestBuilder, Response},
@@ -310,7 +310,13 @@ fn get_blob(
     let request = client
         .get(format!("{url}/v1/blobs/{digest}"))
         .timeout(options.timeout);
-    let bytes = read_limited(send(url, request)?, limit)?;
+    let response = send(url, request).map_err(|failed| match failed {
+        Failed::Refused(error) if error.error == "no-such-blob" => {
+            ClientError::Blob(BlobError::Missing { digest: *digest })
+        }
+        failed => failed.into(),
+    })?;
+    let bytes = read_limited(response, limit)?;
     let got = ContentDigest::of(&bytes);
     if got == *digest {
         Ok(bytes)

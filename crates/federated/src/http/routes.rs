@@ -254,6 +254,11 @@ async fn signed_body(
     let Some(notice) = shared.notice.borrow().clone() else {
         return Err(Failure::busy("the coordinator has not taken up the study yet"));
     };
+    // Nobody listens any more. Told from what is served, before anything is read.
+    if !["enrolling", "running"].contains(&notice.phase.as_str()) {
+        let message = format!("study {} is {}", notice.study, notice.phase);
+        return Err(Failure::new(StatusCode::GONE, "study-over", message));
+    }
     let (parts, body) = request.into_parts();
     let header = |name: &'static str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let signed = UncheckedRequest::read(parts.method.as_str(), parts.uri.path(), header)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use counterweight_primitives::{MemberIndex, Round, UnixMillis};
+use counterweight_provenance::blobs::BlobError;
 
 use super::{
     Answer, ClientError, CoordinatorClient, Member, MemberError, MemberEvent, MemberOutcome, PreparedUpdate,
@@ -137,7 +138,9 @@ impl Run<'_> {
         };
         let limit = self.member.model_bytes_max();
         let base = self.patiently("fetching the base parameters", |run| {
-            Ok(run.client.blob(&assignment.base, limit)?)
+            run.client
+                .blob(&assignment.base, limit)
+                .or_else(|error| run.missing(round, error))
         })?;
         (self.observer)(&MemberEvent::Training { round });
         let prepared = self.patiently("training", |run| run.member.prepare(&assignment, &base))?;
@@ -149,42 +152,72 @@ impl Run<'_> {
         self.upload(&prepared)
     }
 
+    /// A coordinator that was restarted offers a round's base only once it has taken the round up, and one that went
+    /// on to the next round may not offer it any more: the ledger tells which.
+    fn missing(&self, round: Round, error: ClientError) -> Result<Vec<u8>, MemberError> {
+        if !matches!(error, ClientError::Blob(BlobError::Missing { .. })) {
+            return Err(error.into());
+        }
+        let state = self.member.state("reading the study")?;
+        if !state.round_open || state.round != round {
+            return Err(MemberError::RoundNotOpen { round });
+        }
+        let endpoint = "the coordinator".to_owned();
+        Err(ClientError::Unreachable {
+            endpoint,
+            source: error.into(),
+        }
+        .into())
+    }
+
     fn upload(&mut self, prepared: &PreparedUpdate) -> Result<(), MemberError> {
         let PreparedUpdate { round, member, .. } = *prepared;
+        let doing = "handing over the update";
+        let UnixMillis(since) = self.clock.now();
+        let (mut wait, longest) = PAUSES;
         loop {
-            let answer = self.patiently("handing over the update", |run| {
-                let answer = run.client.upload(member, round, &prepared.bytes)?;
-                match answer {
-                    Answer::Unavailable => Err(ClientError::Unreachable {
-                        endpoint: "the coordinator".to_owned(),
-                        source: "it is busy".into(),
-                    }
-                    .into()),
-                    answer => Ok(answer),
-                }
-            })?;
-            match answer {
-                Answer::Stored | Answer::AlreadyStored => {
-                    (self.observer)(&MemberEvent::Uploaded { round });
-                    return Ok(());
-                }
+            let error = match self.client.upload(member, round, &prepared.bytes) {
+                Ok(Answer::Stored | Answer::AlreadyStored) => break,
                 // The coordinator's view of the ledger may be a block behind this one; or the round expired and was
                 // opened again, and wants its commitment anew.
-                Answer::Refused(Refusal::NotCommitted { .. }) => {
+                Ok(Answer::Refused(Refusal::NotCommitted { .. })) => {
                     self.patiently("committing the update", |run| run.member.commit(prepared))?;
                     self.clock.pause(PAUSES.0);
+                    continue;
                 }
-                // The answer to an earlier attempt may have been lost, and the round closed with the update in it.
-                Answer::Refused(Refusal::WrongRound { .. } | Refusal::Late { .. })
-                    if self.patiently("reading the round", |run| run.member.survived(round, member))? =>
-                {
-                    (self.observer)(&MemberEvent::Uploaded { round });
-                    return Ok(());
+                Ok(Answer::Refused(refusal)) => MemberError::Refused { round, refusal },
+                Ok(Answer::Unavailable) => {
+                    let source = "it is busy".into();
+                    ClientError::Unreachable {
+                        endpoint: "the coordinator".to_owned(),
+                        source,
+                    }
+                    .into()
                 }
-                Answer::Refused(refusal) => return Err(MemberError::Refused { round, refusal }),
-                Answer::Unavailable => {}
+                Err(error) => error.into(),
+            };
+            // The answer to an earlier attempt may have been lost, and the round closed with the update in it.
+            if self.patiently(doing, |run| run.member.survived(round, member))? {
+                break;
             }
+            let state = self.patiently(doing, |run| run.member.state(doing))?;
+            if !state.round_open || state.round != round {
+                return Err(MemberError::RoundNotOpen { round });
+            }
+            let waited = Duration::from_millis(self.clock.now().0.saturating_sub(since));
+            if !error.is_retryable() || waited >= self.options.patience {
+                return Err(error);
+            }
+            (self.observer)(&MemberEvent::Retrying {
+                doing,
+                reason: error.with_causes(),
+                wait,
+            });
+            self.clock.pause(wait);
+            wait = (wait * 2).min(longest);
         }
+        (self.observer)(&MemberEvent::Uploaded { round });
+        Ok(())
     }
 
     /// Tries again while that may help, with growing pauses.
