@@ -210,7 +210,8 @@ async fn blob(State(shared): State<Arc<Shared>>, Path(digest): Path<String>) -> 
             .into_response()),
         Ok(Err(BlobError::Missing { .. })) => Err(missing()),
         Ok(Err(error)) => Err(broken(&error)),
-        Err(error) => Err(broken(&error)),
+        // The store's thread is gone: the server is being shut down.
+        Err(_) => Err(Failure::busy("the coordinator is ending")),
     }
 }
 
