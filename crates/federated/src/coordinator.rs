@@ -9,7 +9,9 @@
 //! nothing else: not on order, transport, time or restarts.
 
 pub mod in_process;
+mod patience;
 mod replay;
+mod round;
 mod run;
 
 use std::time::Duration;
