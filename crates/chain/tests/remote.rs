@@ -73,13 +73,22 @@ fn a_used_nonce_after_a_lost_answer_is_our_own_transaction() {
 
 #[test]
 fn a_nonce_that_somebody_else_used_is_chosen_anew() {
-    let node = FakeNode::start(|state, method, before, parameters| {
+    another_nonce_after("nonce too low: next nonce 5, tx nonce 0");
+}
+
+#[test]
+fn a_nonce_at_which_somebody_elses_transaction_waits_is_chosen_anew() {
+    another_nonce_after("replacement transaction underpriced");
+}
+
+fn another_nonce_after(refusal: &'static str) {
+    let node = FakeNode::start(move |state, method, before, parameters| {
         (method == "eth_sendRawTransaction" && before == 0).then(|| {
             state
                 .received
                 .push(parameters[0].as_str().unwrap().parse().unwrap());
             state.nonce = 5;
-            Reply::Error(-32_000, "nonce too low: next nonce 5, tx nonce 0", Value::Null)
+            Reply::Error(-32_000, refusal, Value::Null)
         })
     });
     connect(&node, impatient())

@@ -64,8 +64,8 @@ impl Ports {
         ])
     }
 
-    /// Waits until so many rounds are closed.
-    fn closed_rounds(&self, project: &Project, wanted: u64) {
+    /// Waits until so many rounds are closed, while all members go on.
+    fn closed_rounds(&self, project: &Project, wanted: u64, members: &mut Vec<Running>) {
         let chain = format!("http://{}", self.chain);
         let started = Instant::now();
         loop {
@@ -76,6 +76,9 @@ impl Ports {
                 .is_some_and(|closed| closed >= wanted)
             {
                 return;
+            }
+            if let Some(ended) = members.iter_mut().position(Running::has_ended) {
+                panic!("a member left: {:?}", members.swap_remove(ended).finish());
             }
             assert!(
                 started.elapsed() < Duration::from_secs(120),
@@ -100,7 +103,7 @@ fn processes_reach_the_simulations_model_although_coordinator_and_member_are_kil
         .iter()
         .map(|clinic| ports.member(&project, clinic))
         .collect();
-    ports.closed_rounds(&project, 1);
+    ports.closed_rounds(&project, 1, &mut members);
     coordinator.kill();
     members[2].kill();
     let coordinator = ports.coordinator(&project);
@@ -126,7 +129,7 @@ fn a_member_that_stays_away_is_named_and_the_others_go_on() {
         .iter()
         .map(|clinic| ports.member(&project, clinic))
         .collect();
-    ports.closed_rounds(&project, 1);
+    ports.closed_rounds(&project, 1, &mut members);
     members[3].kill();
     let ran = coordinator.finish().ends(0);
     let survived: Vec<u64> = ran.json()["members"]

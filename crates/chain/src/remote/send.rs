@@ -385,6 +385,8 @@ impl Words {
             "nonce is too low",
             "nonce_too_low",
             "invalid nonce",
+            // Another transaction waits at this nonce. Ours are never replaced, so it is somebody else's.
+            "replacement transaction underpriced",
         ]) {
             Self::NonceUsed
         } else if says(&[

@@ -171,6 +171,11 @@ impl Running {
         let _ = self.0.wait();
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
     /// Waits for its end.
     pub(crate) fn finish(mut self) -> Ran {
         let stdout = self.0.stdout.take();
