@@ -255,10 +255,9 @@ fn pay_for_use(project: &Project, amount: Amount) {
     let token = deployment.development_token.unwrap();
     let deployer = Arc::new(development_key(0, 31_337).unwrap());
     let payer = ContractLedger::new(Arc::new(chain), deployment, deployer);
-    let models = payer.asset_records().unwrap().into_iter();
-    let model = models
-        .filter(|record| record.asset.kind == AssetKind::Model)
-        .next_back()
+    let mut assets = payer.asset_records().unwrap().into_iter();
+    let model = assets
+        .rfind(|record| record.asset.kind == AssetKind::Model)
         .unwrap();
     payer.mint_development_tokens(payer.account(), amount).unwrap();
     payer.pay(model.id, token, amount, [0; 32]).unwrap();
