@@ -40,8 +40,9 @@ contracts/node_modules/.package-lock.json: contracts/package-lock.json
 rust: contracts-tools ## Run the Rust tests
 	$(CARGO) test --locked --workspace
 
+# Built as for the Rust tests: `cargo build` alone would choose other features and compile everything again.
 clients: clients-tools ## Drive `cw node start` with ethers, viem and cast
-	$(CARGO) build --locked --bin cw
+	$(CARGO) test --locked --workspace --no-run
 	cd tests/clients && npm test
 
 clients-tools: contracts-tools tests/clients/node_modules/.package-lock.json
