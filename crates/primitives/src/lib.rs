@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod architecture;
+
 mod address;
 mod amount;
 mod canonical;
