@@ -9,27 +9,31 @@ pub(super) const LANES: usize = 32;
 /// Dot products of `vector` with each row of `rows`, added to `sums`. Rows are as long as the vector.
 pub(super) fn add_rows(rows: &[i8], vector: &[i8], sums: &mut [i32]) {
     #[cfg(target_arch = "x86_64")]
+    #[expect(
+        unsafe_code,
+        reason = "calling safe code that was compiled for newer processors"
+    )]
     {
-        if std::arch::is_x86_feature_detected!("avx512bw")
-            && std::arch::is_x86_feature_detected!("avx512vnni")
-        {
-            // SAFETY: the processor has the instructions that the function was compiled for.
-            #[expect(
-                unsafe_code,
-                reason = "calling safe code that was compiled for a newer processor"
-            )]
-            return unsafe { add_rows_avx512(rows, vector, sums) };
+        if has_avx512() {
+            // SAFETY: the processor has every instruction that the function was compiled for.
+            unsafe { add_rows_avx512(rows, vector, sums) };
+            return;
         }
         if std::arch::is_x86_feature_detected!("avx2") {
             // SAFETY: as above.
-            #[expect(
-                unsafe_code,
-                reason = "calling safe code that was compiled for a newer processor"
-            )]
-            return unsafe { add_rows_avx2(rows, vector, sums) };
+            unsafe { add_rows_avx2(rows, vector, sums) };
+            return;
         }
     }
     add_rows_plain(rows, vector, sums);
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx512() -> bool {
+    std::arch::is_x86_feature_detected!("avx512f")
+        && std::arch::is_x86_feature_detected!("avx512bw")
+        && std::arch::is_x86_feature_detected!("avx512vl")
+        && std::arch::is_x86_feature_detected!("avx512vnni")
 }
 
 #[cfg(target_arch = "x86_64")]
