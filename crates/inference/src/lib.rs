@@ -3,14 +3,22 @@
 //! A [`Network`] is an [`Architecture`](counterweight_primitives::architecture::Architecture) with its weights: int8, exact
 //! sums, requantised by shifts, as docs/spec/arithmetic.md says. [`Network::run`] gives the [`Answer`], [`Network::trace`]
 //! every number on the way, which provers and disputes need. [`reference`] is the same written plainly.
+//!
+//! A [`Model`] adds what the numbers mean, and has a file; its [`Card`] is what of it is public.
 
 #![deny(unsafe_code)]
 
 mod answer;
+mod decimal;
 mod execute;
+mod metadata;
+mod model;
 mod network;
 pub mod reference;
 
 pub use answer::{Answer, AnswerError};
+pub use decimal::Decimal;
 pub use execute::{InputError, Trace};
+pub use metadata::{FORMAT, LONGEST_NAME, Metadata, MetadataError, QuantisedRow, RowError, Scaling, Task};
+pub use model::{Card, MOST_METADATA_BYTES, MOST_MODEL_BYTES, Model, ModelError};
 pub use network::{Network, NetworkError};
