@@ -9,9 +9,7 @@
 
 use std::fmt;
 
-use halo2curves::CurveAffine;
 use halo2curves::bn256::Fq;
-use halo2curves::ff::Field;
 
 use crate::curve::{
     G1Affine, G2_BYTES, G2Affine, PointError, PrimeCurveAffine, decode_g2, encode_g1, encode_g2,
@@ -24,7 +22,10 @@ pub const BLINDING_LABEL: &str = "counterweight/zkml/blinding-generator/v1";
 /// Domain of [`SrsId`].
 pub const SRS_ID_LABEL: &str = "counterweight/zkml/srs/v1";
 /// The id of the development set-up, whose secret is public.
-pub const DEVELOPMENT_SRS_ID: SrsId = SrsId([0; 32]);
+pub const DEVELOPMENT_SRS_ID: SrsId = SrsId([
+    0x22, 0x31, 0xad, 0x49, 0x95, 0xa7, 0xca, 0xd9, 0x5f, 0xac, 0xb2, 0x5d, 0x16, 0xb9, 0x2e, 0xaf, 0x68,
+    0x94, 0xcf, 0x67, 0xa9, 0xac, 0xc9, 0xee, 0xcd, 0xa3, 0xd2, 0xa3, 0x43, 0xf4, 0xbc, 0xba,
+]);
 
 /// Name of a set-up: Keccak-256 of a domain, `[1]_1`, `H`, `[1]_2` and `[τ]_2`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,7 +78,6 @@ pub enum SrsError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifierSrs {
     tau_g2: G2Affine,
-    blinding: G1Affine,
     id: SrsId,
 }
 
@@ -91,15 +91,13 @@ impl VerifierSrs {
         if bool::from(tau_g2.is_identity()) || tau_g2 == G2Affine::generator() {
             return Err(SrsError::TrivialSecret);
         }
-        let blinding = blinding_generator();
         let mut message = keccak256(SRS_ID_LABEL.as_bytes()).to_vec();
         message.extend(encode_g1(&G1Affine::generator()));
-        message.extend(encode_g1(&blinding));
+        message.extend(encode_g1(&BLINDING_GENERATOR));
         message.extend(encode_g2(&G2Affine::generator()));
         message.extend(encode_g2(&tau_g2));
         Ok(Self {
             tau_g2,
-            blinding,
             id: SrsId(keccak256(&message)),
         })
     }
@@ -121,8 +119,8 @@ impl VerifierSrs {
 
     /// `H`: nobody knows its logarithm to any power of `τ`.
     #[must_use]
-    pub fn blinding_generator(&self) -> &G1Affine {
-        &self.blinding
+    pub fn blinding_generator(&self) -> &'static G1Affine {
+        &BLINDING_GENERATOR
     }
 
     /// The name of the set-up.
@@ -143,26 +141,76 @@ impl VerifierSrs {
 }
 
 /// `H`, by try and increment: for counter 0, 1, … the candidate is `x = keccak256(label || counter)` modulo the field
-/// prime, with the counter as four big-endian bytes; the first `x` on the curve, with its even `y`.
-#[must_use]
-pub fn blinding_generator() -> G1Affine {
-    (0_u32..)
-        .find_map(|counter| {
-            let hash = keccak256(&[BLINDING_LABEL.as_bytes(), &counter.to_be_bytes()].concat());
-            let x = field_element(&hash);
+/// prime, with the counter as four big-endian bytes; the first `x` on the curve, with its even `y`. A test repeats it.
+const BLINDING_GENERATOR: G1Affine = G1Affine {
+    x: Fq::from_raw([
+        0xbdfc_fc32_84a9_ab45,
+        0x41a5_9548_e471_3ac1,
+        0x662d_c51b_a925_6e5e,
+        0x0221_29ec_5e2d_96e5,
+    ]),
+    y: Fq::from_raw([
+        0x06df_d61a_1c07_9aca,
+        0x610c_8005_67d8_e08e,
+        0xdb2c_01b1_b067_b162,
+        0x0669_2f95_7b79_afe3,
+    ]),
+};
+
+#[cfg(test)]
+mod tests {
+    use halo2curves::CurveAffine;
+    use halo2curves::ff::{Field, PrimeField};
+
+    use super::*;
+    use crate::curve::Curve;
+    use crate::field::Fr;
+
+    /// A hash as a big-endian number modulo the field prime.
+    fn field_element(hash: &Word) -> Fq {
+        hash.iter().fold(Fq::ZERO, |value, byte| {
+            value * Fq::from(256) + Fq::from(u64::from(*byte))
+        })
+    }
+
+    #[test]
+    fn the_blinding_generator_follows_from_its_label() {
+        let found = (0_u32..).find_map(|counter| {
+            let x = field_element(&keccak256(
+                &[BLINDING_LABEL.as_bytes(), &counter.to_be_bytes()].concat(),
+            ));
             let y = (x.square() * x + G1Affine::b()).sqrt().into_option()?;
-            let odd = bool::from(halo2curves::ff::PrimeField::is_odd(&y));
             Some(G1Affine {
                 x,
-                y: if odd { -y } else { y },
+                y: if bool::from(y.is_odd()) { -y } else { y },
             })
-        })
-        .unwrap_or_else(G1Affine::generator)
-}
+        });
+        assert_eq!(found, Some(BLINDING_GENERATOR));
+        assert!(bool::from(BLINDING_GENERATOR.is_on_curve()));
+    }
 
-/// A hash as a big-endian number modulo the field prime.
-fn field_element(hash: &Word) -> Fq {
-    hash.iter().fold(Fq::ZERO, |value, byte| {
-        value * Fq::from(256) + Fq::from(u64::from(*byte))
-    })
+    #[test]
+    fn a_set_up_whose_secret_is_zero_or_one_is_refused() {
+        assert_eq!(
+            VerifierSrs::new(G2Affine::identity()),
+            Err(SrsError::TrivialSecret)
+        );
+        assert_eq!(
+            VerifierSrs::new(G2Affine::generator()),
+            Err(SrsError::TrivialSecret)
+        );
+        assert_eq!(
+            VerifierSrs::decode(&[1; 128]),
+            Err(SrsError::Point(PointError::OffCurve))
+        );
+    }
+
+    #[test]
+    fn only_the_development_secret_has_the_development_id() {
+        let other = VerifierSrs::new((G2Affine::generator() * Fr::from(5)).to_affine()).unwrap();
+        assert_eq!(other.origin(), SrsOrigin::Ceremony);
+        assert_ne!(other.id(), DEVELOPMENT_SRS_ID);
+        let again = VerifierSrs::decode(&encode_g2(other.tau_g2())).unwrap();
+        assert_eq!(again, other);
+    }
 }
