@@ -15,6 +15,7 @@ mod executor;
 mod genesis;
 mod logs;
 mod network;
+mod ordered;
 mod pool;
 mod rules;
 mod sequencer;

@@ -5,9 +5,10 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Weak, mpsc};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use parking_lot::{Condvar, Mutex, RwLock};
 use rayon::prelude::*;
@@ -15,10 +16,11 @@ use tokio::sync::broadcast;
 
 use super::clock::{Clock, machine_seconds};
 use super::executor::{ExecutedBlock, TransactionSource, execute};
+use super::ordered::in_order;
 use super::pool::{Outlook, Pool, Sender};
 use super::rules;
 use super::state::{StateCache, StateReader};
-use super::store::{BlockWrite, Identity, StateView, Store};
+use super::store::{BlockWrite, Identity, Meanwhile, StateView, Store};
 use super::transaction::RecoveredTransaction;
 use super::{
     AppliedBlock, BlockInput, Config, EmbeddedError, Genesis, Mining, SkippedTransaction, StoredBlock,
@@ -31,8 +33,8 @@ const SUBSCRIPTION: usize = 1_024;
 /// Transactions in the blocks kept decoded.
 const RECENT_TRANSACTIONS: usize = 4_096;
 
-/// Transactions whose senders are recovered together. Small enough that execution starts soon.
-const RECOVERY_CHUNK: usize = 256;
+/// Up to this many transactions are recovered before the first of them is executed.
+const SMALL_BATCH: usize = 64;
 
 /// A batch is executed once it has this many blocks' worth of gas limits, because limits exceed what is used.
 const BLOCKS_AHEAD: u64 = 2;
@@ -75,7 +77,7 @@ impl Sequencer {
             genesis: first.block.hash(),
         };
         match store.identity()? {
-            None => store.write(block_write(&mut first, Some(expected)))?,
+            None => store.write(block_write(&mut first, Some(expected)), None)?,
             Some(found) if found == expected => {}
             Some(found) => {
                 return Err(EmbeddedError::GenesisMismatch {
@@ -211,45 +213,38 @@ impl Sequencer {
         let instant = self.config.mining == Mining::Instant;
         let mut answers = Vec::with_capacity(raws.len());
         let mut failed = None;
-        let mut mine = |all: bool| {
-            if instant && failed.is_none() {
-                failed = self.mine_pending(all).err().map(|error| error.to_string());
+        // Gives the gas limits of what the block took, `None` where no block was made.
+        let mut mine = |meanwhile: Meanwhile<'_>| {
+            if !instant || failed.is_some() {
+                return None;
+            }
+            match self.make_block(&mut self.engine.lock(), false, meanwhile) {
+                Ok(block) => block.map(|block| gas_limits(&block)),
+                Err(error) => {
+                    failed = Some(error.to_string());
+                    None
+                }
             }
         };
-        if raws.len() <= RECOVERY_CHUNK / 4 {
-            let recover = |raw| RecoveredTransaction::decode(raw, limit);
+        let recover = |raw: &Bytes| RecoveredTransaction::decode(raw.clone(), limit);
+        if raws.len() <= SMALL_BATCH {
             let recovered = match raws.len() {
-                0..4 => raws.into_iter().map(recover).collect(),
-                _ => raws.into_par_iter().map(recover).collect(),
+                0..4 => raws.iter().map(recover).collect(),
+                _ => raws.par_iter().map(recover).collect(),
             };
             answers.extend(self.enqueue(recovered).0);
         } else {
-            std::thread::scope(|scope| {
-                let (send, receive) = mpsc::sync_channel(4);
-                scope.spawn(move || {
-                    for chunk in raws.chunks(RECOVERY_CHUNK) {
-                        let recovered: Vec<_> = chunk
-                            .par_iter()
-                            .map(|raw| RecoveredTransaction::decode(raw.clone(), limit))
-                            .collect();
-                        if send.send(recovered).is_err() {
-                            return;
-                        }
-                    }
-                });
-                let mut waiting = 0u64;
-                for recovered in receive {
-                    let (chunk, gas) = self.enqueue(recovered);
-                    answers.extend(chunk);
-                    waiting = waiting.saturating_add(gas);
-                    if waiting > BLOCKS_AHEAD * self.genesis.gas_limit {
-                        mine(false);
-                        waiting = 0;
-                    }
+            let mut waiting = 0u64;
+            in_order(&raws, recover, |recovered, lend_a_hand| {
+                let (chunk, gas) = self.enqueue(recovered);
+                answers.extend(chunk);
+                waiting = waiting.saturating_add(gas);
+                while waiting > BLOCKS_AHEAD * self.genesis.gas_limit {
+                    waiting = mine(Some(lend_a_hand)).map_or(0, |taken| waiting.saturating_sub(taken));
                 }
             });
         }
-        mine(true);
+        while mine(None).is_some() {}
         if instant {
             let pool = self.pool.lock();
             for answer in &mut answers {
@@ -272,26 +267,21 @@ impl Sequencer {
         answers
     }
 
-    /// Makes blocks of what the pool holds, as long as any of it can be included, or only one full block.
-    fn mine_pending(&self, all: bool) -> Result<(), EmbeddedError> {
-        let mut engine = self.engine.lock();
-        while self.make_block(&mut engine, false)?.is_some() && all {}
-        Ok(())
-    }
-
     /// Makes a block of what the pool holds, be it nothing.
     pub(super) fn mine(&self) -> Result<Arc<StoredBlock>, EmbeddedError> {
         let mut engine = self.engine.lock();
-        match self.make_block(&mut engine, true)? {
+        match self.make_block(&mut engine, true, None)? {
             Some(block) => Ok(block),
             None => Ok(self.head()),
         }
     }
 
+    /// Makes a block of what the pool holds, `None` where none of it can be included and an empty block is not wanted.
     fn make_block(
         &self,
         cache: &mut StateCache,
         even_empty: bool,
+        meanwhile: Meanwhile<'_>,
     ) -> Result<Option<Arc<StoredBlock>>, EmbeddedError> {
         let parent = self.head();
         let mut selection = self.pool.lock().select(rules::next_base_fee(&parent.header));
@@ -299,7 +289,7 @@ impl Sequencer {
             return Ok(None);
         }
         let input = self.next_input(&parent);
-        let made = self.build(cache, &parent, &input, &mut selection, even_empty);
+        let made = self.build(cache, &parent, &input, &mut selection, even_empty, meanwhile);
         self.pool
             .lock()
             .drop_refused(std::mem::take(&mut selection.dropped));
@@ -314,6 +304,7 @@ impl Sequencer {
         input: &BlockInput,
         source: &mut dyn TransactionSource,
         even_empty: bool,
+        meanwhile: Meanwhile<'_>,
     ) -> Result<Option<AppliedBlock>, EmbeddedError> {
         let state = self.newest_state()?;
         let kept = execute(
@@ -329,7 +320,7 @@ impl Sequencer {
                 return Ok(None);
             }
             self.store
-                .write(block_write(&mut executed, None))
+                .write(block_write(&mut executed, None), meanwhile)
                 .map(|()| Some(executed))
         });
         let executed = match kept {
@@ -394,7 +385,7 @@ impl Sequencer {
         }
         let mut engine = self.engine.lock();
         let parent = self.head();
-        let made = self.build(&mut engine, &parent, input, &mut readable.into_iter(), true)?;
+        let made = self.build(&mut engine, &parent, input, &mut readable.into_iter(), true, None)?;
         let made = made.unwrap_or(AppliedBlock {
             block: parent,
             skipped: Vec::new(),
@@ -426,6 +417,13 @@ impl Sequencer {
             }
         }
     }
+}
+
+fn gas_limits(block: &StoredBlock) -> u64 {
+    block
+        .transactions
+        .iter()
+        .fold(0, |sum, transaction| sum.saturating_add(transaction.gas_limit()))
 }
 
 fn mine_every(sequencer: &Weak<Sequencer>, every: Duration) {

@@ -19,7 +19,7 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable};
 use super::{EmbeddedError, StoredBlock};
 pub(crate) use codec::receipt;
 pub(crate) use view::{StateView, View, account_value};
-pub(crate) use write::BlockWrite;
+pub(crate) use write::{BlockWrite, Meanwhile};
 
 /// Version of the tables; another version is refused.
 pub(crate) const FORMAT: u32 = 1;

@@ -37,9 +37,16 @@ pub(crate) struct BlockWrite<'a> {
     pub(crate) identity: Option<Identity>,
 }
 
+/// What to do while the disk is waited for: called again and again until it says that there is nothing left.
+pub(crate) type Meanwhile<'a> = Option<&'a dyn Fn() -> bool>;
+
 impl Store {
     /// Writes a block durably. When this returns it survives a crash; until then nothing of it does.
-    pub(crate) fn write(&self, mut block: BlockWrite<'_>) -> Result<(), EmbeddedError> {
+    pub(crate) fn write(
+        &self,
+        mut block: BlockWrite<'_>,
+        meanwhile: Meanwhile<'_>,
+    ) -> Result<(), EmbeddedError> {
         let number = block.block.number();
         let write = self.database.begin_write().map_err(storage(WRITING))?;
         {
@@ -92,8 +99,21 @@ impl Store {
             write_touched(&write, number, block.changes)?;
             drop_old_state(&write, number.saturating_sub(depth))?;
         }
-        write.commit().map_err(storage(WRITING))
+        commit(write, meanwhile).map_err(storage(WRITING))
     }
+}
+
+fn commit(write: WriteTransaction, meanwhile: Meanwhile<'_>) -> Result<(), redb::CommitError> {
+    let Some(meanwhile) = meanwhile else {
+        return write.commit();
+    };
+    std::thread::scope(|scope| {
+        let commit = scope.spawn(move || write.commit());
+        while !commit.is_finished() && meanwhile() {}
+        commit
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 fn write_state(write: &WriteTransaction, number: u64, changes: &ChangeSet) -> Result<(), EmbeddedError> {
