@@ -8,10 +8,25 @@
 //! | [`srs`] | structured reference strings: from a powers-of-tau file, or the insecure one for development |
 //! | [`commit`] | commitments to rows of large and of small numbers |
 //! | [`opening`] | Mercury and HyperKZG |
+//! | [`model`] | a committed model: answer inputs and prove the answers |
+//! | [`input`] | commitments to private inputs |
+//!
+//! The argument is specified in `docs/spec/zkml.md`.
 
 #![forbid(unsafe_code)]
 
 pub mod commit;
+mod conversation;
+mod error;
+pub mod input;
+pub mod model;
 pub mod opening;
+mod prover;
 pub mod random;
 pub mod srs;
+mod witness;
+
+pub use error::ProveError;
+pub use input::InputCommitment;
+pub use model::{Input, ModelKey, ProvenAnswer, SecretModel, default_row_bits};
+pub use prover::Phase;

@@ -1,0 +1,278 @@
+//! A committed model: what its owner keeps and what everybody gets.
+
+use std::fmt;
+
+use counterweight_inference::Network;
+use counterweight_primitives::architecture::Architecture;
+use counterweight_zkml_verifier::model::{Model, WeightCommitment};
+use counterweight_zkml_verifier::opening::Scheme;
+use counterweight_zkml_verifier::plan::{
+    FEWEST_ROW_BITS, MOST_ROW_BITS, Plan, PlanError, Visibility, WeightPlan, mask_coefficients,
+};
+use counterweight_zkml_verifier::srs::SrsId;
+use counterweight_zkml_verifier::transcript::keccak256;
+use counterweight_zkml_verifier::verify::{InputStatement, PROTOCOL, RegistrationPlan, Statement};
+use counterweight_zkml_verifier::{Fr, G1Affine, Transcript, VerifyError, verify_registration};
+use rand_core::RngCore;
+use rayon::prelude::*;
+
+use crate::conversation::Conversation;
+use crate::error::ProveError;
+use crate::input::InputCommitment;
+use crate::prover::registration::Registration;
+use crate::prover::{self, Job, Phase};
+use crate::random;
+use crate::srs::Srs;
+use crate::witness::{PackedWeights, SlotMasks, Witness, commit_mixed, commit_small};
+
+/// What everybody needs to check a model's answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelKey {
+    /// Architecture and hiding commitment to the weights.
+    pub model: Model,
+    /// The set-up it was committed to under.
+    pub srs: SrsId,
+    /// The proof that all weights are int8.
+    pub registration: Vec<u8>,
+}
+
+impl ModelKey {
+    /// Its name, on chain and in every proof.
+    #[must_use]
+    pub fn id(&self) -> [u8; 32] {
+        self.model.id(self.srs)
+    }
+
+    /// Checks that the commitment holds int8 weights, once before any answer is believed.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn verify(&self, srs: &counterweight_zkml_verifier::VerifierSrs) -> Result<(), VerifyError> {
+        verify_registration(srs, &self.model, &self.registration)
+    }
+}
+
+/// A model as its owner keeps it: weights, and what hides them in the commitment. **Whoever has it has the model.**
+pub struct SecretModel {
+    pub(crate) network: Network,
+    pub(crate) weights: PackedWeights,
+    pub(crate) blindings: Vec<Fr>,
+    pub(crate) key: ModelKey,
+}
+
+/// What is asked about.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// Everybody may see it: row-major.
+    Public(&'a [i8]),
+    /// Only its commitment is seen.
+    Private(&'a InputCommitment),
+}
+
+/// An answer with its proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenAnswer {
+    /// The answer's bytes, as docs/spec/arithmetic.md has them.
+    pub output: Vec<u8>,
+    /// The proof, docs/spec/zkml.md.
+    pub proof: Vec<u8>,
+}
+
+/// Row length for an architecture: the bits of a row's index.
+///
+/// Shorter rows are cheaper to prove with and cost the verifier a point each. This keeps the weights near 16 to 32 rows.
+///
+/// # Errors
+/// [`PlanError`] for an architecture that takes too many rows whatever their length.
+pub fn default_row_bits(architecture: &Architecture) -> Result<usize, PlanError> {
+    let cells = {
+        let longest = WeightPlan::new(architecture, MOST_ROW_BITS)?;
+        let end = |block: &counterweight_zkml_verifier::plan::WeightBlock| block.offset + (1_usize << block.bits());
+        longest.blocks.iter().map(end).max().unwrap_or(1)
+    };
+    Ok((cells.div_ceil(MOST_DEFAULT_ROWS).next_power_of_two().trailing_zeros() as usize)
+        .clamp(FEWEST_ROW_BITS, MOST_ROW_BITS))
+}
+
+/// Rows of weights that [`default_row_bits`] goes up to, but for the few cells that mask the registration.
+const MOST_DEFAULT_ROWS: usize = 32;
+
+impl SecretModel {
+    /// Commits to a network under a set-up, whose row length it takes, and proves once that its weights are int8.
+    ///
+    /// Committing again hides the same weights behind another commitment: a model has one id for each.
+    ///
+    /// # Errors
+    /// [`ProveError`].
+    pub fn commit(network: Network, srs: &Srs, scheme: Scheme, rng: &mut impl RngCore) -> Result<Self, ProveError> {
+        let row_bits = srs.variables();
+        let plan = WeightPlan::new(network.architecture(), row_bits)?;
+        // Refused here rather than at the first question.
+        Plan::new(network.architecture(), row_bits, Visibility::Private)?;
+        let weights = PackedWeights::new(&plan, &network, rng);
+        let blindings = random::scalars(rng, plan.rows);
+        let rows = commit_rows(srs, &weights, &blindings);
+        let model = Model {
+            architecture: network.architecture().clone(),
+            commitment: WeightCommitment { row_bits, scheme, rows },
+        };
+        let mut secret =
+            Self { network, weights, blindings, key: ModelKey { model, srs: srs.id(), registration: Vec::new() } };
+        secret.key.registration = secret.register(srs, rng)?;
+        Ok(secret)
+    }
+
+    fn register(&self, srs: &Srs, rng: &mut impl RngCore) -> Result<Vec<u8>, ProveError> {
+        let plan = RegistrationPlan::new(self.network.architecture(), srs.variables())?;
+        let scheme = self.key.model.commitment.scheme;
+        let registration =
+            Registration { srs, scheme, plan: &plan, weights: &self.weights, blindings: &self.blindings };
+        let transcript = start(2, self.key.id(), [[0; 32]; 3]);
+        let mut conversation = Conversation::new(transcript, Vec::new());
+        registration.prove(&mut conversation, rng)?;
+        Ok(conversation.finish())
+    }
+
+    /// What everybody gets.
+    #[must_use]
+    pub fn key(&self) -> &ModelKey {
+        &self.key
+    }
+
+    /// The network, weights and all.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Answers an input and proves the answer, bound to a context.
+    ///
+    /// # Errors
+    /// [`ProveError`].
+    pub fn prove(
+        &self,
+        srs: &Srs,
+        input: Input<'_>,
+        context: [u8; 32],
+        rng: &mut impl RngCore,
+    ) -> Result<ProvenAnswer, ProveError> {
+        self.prove_observed(srs, input, context, rng, &mut |_| {})
+    }
+
+    /// As [`prove`](Self::prove); `observe` is called at the end of each phase, so that a caller with a clock can time them.
+    ///
+    /// # Errors
+    /// [`ProveError`].
+    pub fn prove_observed(
+        &self,
+        srs: &Srs,
+        input: Input<'_>,
+        context: [u8; 32],
+        rng: &mut impl RngCore,
+        observe: &mut dyn FnMut(Phase),
+    ) -> Result<ProvenAnswer, ProveError> {
+        self.prove_spoilt(srs, input, context, rng, observe, &mut |_, _| {})
+    }
+
+    /// As [`prove_observed`](Self::prove_observed), with the witness changed before it is committed to: what tests of
+    /// soundness do.
+    pub(crate) fn prove_spoilt(
+        &self,
+        srs: &Srs,
+        input: Input<'_>,
+        context: [u8; 32],
+        rng: &mut impl RngCore,
+        observe: &mut dyn FnMut(Phase),
+        spoil: &mut dyn FnMut(&Plan, &mut Spoilt),
+    ) -> Result<ProvenAnswer, ProveError> {
+        let commitment = &self.key.model.commitment;
+        if srs.variables() != commitment.row_bits {
+            return Err(ProveError::RowBits { expected: commitment.row_bits, got: srs.variables() });
+        }
+        if srs.id() != self.key.srs {
+            return Err(ProveError::OtherSrs { expected: self.key.srs, got: srs.id() });
+        }
+        let (values, statement, rows, input_blindings): (_, _, &[G1Affine], &[Fr]) = match input {
+            Input::Public(values) => (values, InputStatement::Public(values), &[], &[]),
+            Input::Private(input) => {
+                (input.values(), InputStatement::Committed(input.hash()), input.rows(), input.blindings())
+            }
+        };
+        let architecture = self.network.architecture();
+        let plan = Plan::new(architecture, commitment.row_bits, statement.visibility())?;
+        let trace = self.network.trace(values)?;
+        let masks = SlotMasks::draw(used_masks(&plan), rng);
+        let witness = Witness::new(&plan, &trace, masks);
+        let mut spoilt = Spoilt { witness, output: trace.answer().to_bytes() };
+        spoil(&plan, &mut spoilt);
+        let Spoilt { witness, output } = spoilt;
+        observe(Phase::Witness);
+
+        let statement = Statement { context, input: statement, output: &output };
+        let bytes = commitment.rows.iter().chain(rows).flat_map(counterweight_zkml_verifier::curve::encode_g1);
+        let mut conversation = Conversation::new(self.transcript(&statement), bytes.collect());
+        let job = Job {
+            srs,
+            scheme: commitment.scheme,
+            plan: &plan,
+            weights: &self.weights,
+            weight_blindings: &self.blindings,
+            input_blindings,
+            trace: &trace,
+        };
+        prover::infer(&job, &witness, &mut conversation, rng, observe)?;
+        Ok(ProvenAnswer { output, proof: conversation.finish() })
+    }
+
+    fn transcript(&self, statement: &Statement<'_>) -> Transcript {
+        let (kind, input) = match statement.input {
+            InputStatement::Public(values) => {
+                (0, keccak256(&values.iter().map(|value| value.cast_unsigned()).collect::<Vec<u8>>()))
+            }
+            InputStatement::Committed(hash) => (1, hash),
+        };
+        start(kind, self.key.id(), [statement.context, input, keccak256(statement.output)])
+    }
+}
+
+/// What a proof is made from, as far as it can be spoilt.
+pub(crate) struct Spoilt {
+    pub(crate) witness: Witness,
+    pub(crate) output: Vec<u8>,
+}
+
+/// Cells of the mask segment that hold masks.
+fn used_masks(plan: &Plan) -> usize {
+    mask_coefficients(plan.rounds) + plan.weights.iter().filter(|block| block.mask_cell.is_some()).count()
+}
+
+fn start(kind: u64, id: [u8; 32], words: [[u8; 32]; 3]) -> Transcript {
+    let mut transcript = Transcript::new(PROTOCOL);
+    transcript.absorb_u64(kind);
+    transcript.absorb_word(&id);
+    words.iter().for_each(|word| transcript.absorb_word(word));
+    transcript
+}
+
+/// Commits to the rows of the weights, mask cells included.
+fn commit_rows(srs: &Srs, weights: &PackedWeights, blindings: &[Fr]) -> Vec<G1Affine> {
+    let length = srs.row_length();
+    let last = blindings.len().saturating_sub(1);
+    let row = |(row, blinding): (usize, &Fr)| {
+        let cells = weights.row(srs.variables(), row);
+        if row == last {
+            let masks: Vec<(usize, Fr)> =
+                (length - weights.masks.len()..).zip(weights.masks.iter().copied()).collect();
+            commit_mixed(srs, cells, &masks, blinding)
+        } else {
+            commit_small(srs, cells, blinding)
+        }
+    };
+    blindings.par_iter().enumerate().map(row).collect()
+}
+
+impl fmt::Debug for SecretModel {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("SecretModel").field("key", &self.key).finish_non_exhaustive()
+    }
+}
