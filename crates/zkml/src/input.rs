@@ -35,7 +35,11 @@ impl InputCommitment {
     ) -> Result<Self, ProveError> {
         let expected = architecture.input().elements();
         if values.len() != expected {
-            return Err(InputError { expected, got: values.len() }.into());
+            return Err(InputError {
+                expected,
+                got: values.len(),
+            }
+            .into());
         }
         let plan = WeightPlan::new(architecture, srs.variables())?;
         let mut cells = Vec::new();
@@ -51,7 +55,10 @@ impl InputCommitment {
             committed.push(blinding, commit_small(srs, row, &blinding));
         }
         cells.zeroize();
-        Ok(Self { values: values.to_vec(), committed })
+        Ok(Self {
+            values: values.to_vec(),
+            committed,
+        })
     }
 
     /// The committed values.
@@ -85,6 +92,8 @@ impl Drop for InputCommitment {
 
 impl fmt::Debug for InputCommitment {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("InputCommitment").field("rows", &self.committed.points).finish_non_exhaustive()
+        out.debug_struct("InputCommitment")
+            .field("rows", &self.committed.points)
+            .finish_non_exhaustive()
     }
 }

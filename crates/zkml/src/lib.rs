@@ -30,3 +30,6 @@ pub use error::ProveError;
 pub use input::InputCommitment;
 pub use model::{Input, ModelKey, ProvenAnswer, SecretModel, default_row_bits};
 pub use prover::Phase;
+
+#[cfg(test)]
+mod tests;

@@ -87,10 +87,14 @@ pub struct ProvenAnswer {
 pub fn default_row_bits(architecture: &Architecture) -> Result<usize, PlanError> {
     let cells = {
         let longest = WeightPlan::new(architecture, MOST_ROW_BITS)?;
-        let end = |block: &counterweight_zkml_verifier::plan::WeightBlock| block.offset + (1_usize << block.bits());
+        let end =
+            |block: &counterweight_zkml_verifier::plan::WeightBlock| block.offset + (1_usize << block.bits());
         longest.blocks.iter().map(end).max().unwrap_or(1)
     };
-    Ok((cells.div_ceil(MOST_DEFAULT_ROWS).next_power_of_two().trailing_zeros() as usize)
+    Ok((cells
+        .div_ceil(MOST_DEFAULT_ROWS)
+        .next_power_of_two()
+        .trailing_zeros() as usize)
         .clamp(FEWEST_ROW_BITS, MOST_ROW_BITS))
 }
 
@@ -104,7 +108,12 @@ impl SecretModel {
     ///
     /// # Errors
     /// [`ProveError`].
-    pub fn commit(network: Network, srs: &Srs, scheme: Scheme, rng: &mut impl RngCore) -> Result<Self, ProveError> {
+    pub fn commit(
+        network: Network,
+        srs: &Srs,
+        scheme: Scheme,
+        rng: &mut impl RngCore,
+    ) -> Result<Self, ProveError> {
         let row_bits = srs.variables();
         let plan = WeightPlan::new(network.architecture(), row_bits)?;
         // Refused here rather than at the first question.
@@ -114,10 +123,22 @@ impl SecretModel {
         let rows = commit_rows(srs, &weights, &blindings);
         let model = Model {
             architecture: network.architecture().clone(),
-            commitment: WeightCommitment { row_bits, scheme, rows },
+            commitment: WeightCommitment {
+                row_bits,
+                scheme,
+                rows,
+            },
         };
-        let mut secret =
-            Self { network, weights, blindings, key: ModelKey { model, srs: srs.id(), registration: Vec::new() } };
+        let mut secret = Self {
+            network,
+            weights,
+            blindings,
+            key: ModelKey {
+                model,
+                srs: srs.id(),
+                registration: Vec::new(),
+            },
+        };
         secret.key.registration = secret.register(srs, rng)?;
         Ok(secret)
     }
@@ -125,8 +146,13 @@ impl SecretModel {
     fn register(&self, srs: &Srs, rng: &mut impl RngCore) -> Result<Vec<u8>, ProveError> {
         let plan = RegistrationPlan::new(self.network.architecture(), srs.variables())?;
         let scheme = self.key.model.commitment.scheme;
-        let registration =
-            Registration { srs, scheme, plan: &plan, weights: &self.weights, blindings: &self.blindings };
+        let registration = Registration {
+            srs,
+            scheme,
+            plan: &plan,
+            weights: &self.weights,
+            blindings: &self.blindings,
+        };
         let transcript = start(2, self.key.id(), [[0; 32]; 3]);
         let mut conversation = Conversation::new(transcript, Vec::new());
         registration.prove(&mut conversation, rng)?;
@@ -187,29 +213,49 @@ impl SecretModel {
     ) -> Result<ProvenAnswer, ProveError> {
         let commitment = &self.key.model.commitment;
         if srs.variables() != commitment.row_bits {
-            return Err(ProveError::RowBits { expected: commitment.row_bits, got: srs.variables() });
+            return Err(ProveError::RowBits {
+                expected: commitment.row_bits,
+                got: srs.variables(),
+            });
         }
         if srs.id() != self.key.srs {
-            return Err(ProveError::OtherSrs { expected: self.key.srs, got: srs.id() });
+            return Err(ProveError::OtherSrs {
+                expected: self.key.srs,
+                got: srs.id(),
+            });
         }
         let (values, statement, rows, input_blindings): (_, _, &[G1Affine], &[Fr]) = match input {
             Input::Public(values) => (values, InputStatement::Public(values), &[], &[]),
-            Input::Private(input) => {
-                (input.values(), InputStatement::Committed(input.hash()), input.rows(), input.blindings())
-            }
+            Input::Private(input) => (
+                input.values(),
+                InputStatement::Committed(input.hash()),
+                input.rows(),
+                input.blindings(),
+            ),
         };
         let architecture = self.network.architecture();
         let plan = Plan::new(architecture, commitment.row_bits, statement.visibility())?;
         let trace = self.network.trace(values)?;
         let masks = SlotMasks::draw(used_masks(&plan), rng);
         let witness = Witness::new(&plan, &trace, masks);
-        let mut spoilt = Spoilt { witness, output: trace.answer().to_bytes() };
+        let mut spoilt = Spoilt {
+            witness,
+            output: trace.answer().to_bytes(),
+        };
         spoil(&plan, &mut spoilt);
         let Spoilt { witness, output } = spoilt;
         observe(Phase::Witness);
 
-        let statement = Statement { context, input: statement, output: &output };
-        let bytes = commitment.rows.iter().chain(rows).flat_map(counterweight_zkml_verifier::curve::encode_g1);
+        let statement = Statement {
+            context,
+            input: statement,
+            output: &output,
+        };
+        let bytes = commitment
+            .rows
+            .iter()
+            .chain(rows)
+            .flat_map(counterweight_zkml_verifier::curve::encode_g1);
         let mut conversation = Conversation::new(self.transcript(&statement), bytes.collect());
         let job = Job {
             srs,
@@ -221,17 +267,30 @@ impl SecretModel {
             trace: &trace,
         };
         prover::infer(&job, &witness, &mut conversation, rng, observe)?;
-        Ok(ProvenAnswer { output, proof: conversation.finish() })
+        Ok(ProvenAnswer {
+            output,
+            proof: conversation.finish(),
+        })
     }
 
     fn transcript(&self, statement: &Statement<'_>) -> Transcript {
         let (kind, input) = match statement.input {
-            InputStatement::Public(values) => {
-                (0, keccak256(&values.iter().map(|value| value.cast_unsigned()).collect::<Vec<u8>>()))
-            }
+            InputStatement::Public(values) => (
+                0,
+                keccak256(
+                    &values
+                        .iter()
+                        .map(|value| value.cast_unsigned())
+                        .collect::<Vec<u8>>(),
+                ),
+            ),
             InputStatement::Committed(hash) => (1, hash),
         };
-        start(kind, self.key.id(), [statement.context, input, keccak256(statement.output)])
+        start(
+            kind,
+            self.key.id(),
+            [statement.context, input, keccak256(statement.output)],
+        )
     }
 }
 
@@ -243,7 +302,12 @@ pub(crate) struct Spoilt {
 
 /// Cells of the mask segment that hold masks.
 fn used_masks(plan: &Plan) -> usize {
-    mask_coefficients(plan.rounds) + plan.weights.iter().filter(|block| block.mask_cell.is_some()).count()
+    mask_coefficients(plan.rounds)
+        + plan
+            .weights
+            .iter()
+            .filter(|block| block.mask_cell.is_some())
+            .count()
 }
 
 fn start(kind: u64, id: [u8; 32], words: [[u8; 32]; 3]) -> Transcript {
@@ -261,8 +325,9 @@ fn commit_rows(srs: &Srs, weights: &PackedWeights, blindings: &[Fr]) -> Vec<G1Af
     let row = |(row, blinding): (usize, &Fr)| {
         let cells = weights.row(srs.variables(), row);
         if row == last {
-            let masks: Vec<(usize, Fr)> =
-                (length - weights.masks.len()..).zip(weights.masks.iter().copied()).collect();
+            let masks: Vec<(usize, Fr)> = (length - weights.masks.len()..)
+                .zip(weights.masks.iter().copied())
+                .collect();
             commit_mixed(srs, cells, &masks, blinding)
         } else {
             commit_small(srs, cells, blinding)
@@ -273,6 +338,8 @@ fn commit_rows(srs: &Srs, weights: &PackedWeights, blindings: &[Fr]) -> Vec<G1Af
 
 impl fmt::Debug for SecretModel {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("SecretModel").field("key", &self.key).finish_non_exhaustive()
+        out.debug_struct("SecretModel")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }

@@ -91,7 +91,9 @@ impl Functionals {
 
     /// Adds `scale · acc(weights)`: the accumulator from the bytes of the slots.
     fn add_accumulator(&mut self, node: &NodePlan, weights: &[Fr], scale: Fr) {
-        let Some(SlotKind::Requantised(rule)) = node.slots.as_ref().map(|slots| slots.kind) else { return };
+        let Some(SlotKind::Requantised(rule)) = node.slots.as_ref().map(|slots| slots.kind) else {
+            return;
+        };
         let unit = scale * power_of_two(usize::from(rule.shift));
         let byte = Fr::from(256);
         self.add(Column::High, node, weights, unit * byte);
@@ -121,7 +123,12 @@ impl Functionals {
                 all.add_accumulator(made, &settled.at_node(made), scale);
             }
             let point = suffix(settled.point, block.joint.bits());
-            layer.claim((point, last * batch * input), plan.row_bits, &mut terms, &mut shared);
+            layer.claim(
+                (point, last * batch * input),
+                plan.row_bits,
+                &mut terms,
+                &mut shared,
+            );
             batch *= settled.lambda;
         }
         terms.extend(shared.terms(weights, plan.row_bits));
@@ -136,10 +143,16 @@ impl Functionals {
         let at_slots = scaled_eq(suffix(settled.point, plan.slot_bits), Fr::ONE);
         let mut add_all = |target: &mut [Fr], weights: &[Fr]| {
             let scale = gamma.next();
-            target.iter_mut().zip(weights).for_each(|(place, weight)| *place += scale * weight);
+            target
+                .iter_mut()
+                .zip(weights)
+                .for_each(|(place, weight)| *place += scale * weight);
         };
         for column in 0..COLUMNS {
-            add_all(&mut all.first[all.columns + (column << plan.slot_bits)..], &at_slots);
+            add_all(
+                &mut all.first[all.columns + (column << plan.slot_bits)..],
+                &at_slots,
+            );
         }
         add_all(&mut all.second[slots.offset..], &at_slots);
         let at_table = scaled_eq(suffix(settled.point, TABLE_BITS), Fr::ONE);
@@ -153,7 +166,9 @@ impl Functionals {
 
     fn masks(&mut self, plan: &Plan, point: &[Fr], (sum, last): (Fr, Fr)) {
         let start = plan.first.segments[2].offset;
-        let pairs = sum_functional(plan.rounds).into_iter().zip(value_functional(point));
+        let pairs = sum_functional(plan.rounds)
+            .into_iter()
+            .zip(value_functional(point));
         for (place, (of_sum, of_value)) in self.first[start..].iter_mut().zip(pairs) {
             *place += sum * of_sum + last * of_value;
         }
@@ -162,9 +177,11 @@ impl Functionals {
     fn hidden_inputs(&mut self, settled: &Settled<'_>, gamma: &mut Weights) {
         let plan = settled.plan;
         for block in &plan.weights {
-            let (Some(mask_cell), Some(input), Some(made)) =
-                (block.mask_cell, plan.nodes.get(block.input), plan.made_by(block.layer))
-            else {
+            let (Some(mask_cell), Some(input), Some(made)) = (
+                block.mask_cell,
+                plan.nodes.get(block.input),
+                plan.made_by(block.layer),
+            ) else {
                 continue;
             };
             let scale = gamma.next();
@@ -219,7 +236,9 @@ impl Functionals {
             }
         }
         for (index, layer) in plan.layers.iter().enumerate() {
-            let (Some(made), Layer::MaxPool { input, window }) = (plan.made_by(index), layer) else { continue };
+            let (Some(made), Layer::MaxPool { input, window }) = (plan.made_by(index), layer) else {
+                continue;
+            };
             let weights = settled.at_node(made);
             let input = &plan.nodes[usize::from(input.0)];
             for k in 0..4 {

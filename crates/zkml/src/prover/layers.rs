@@ -63,11 +63,13 @@ fn add_multiple(sum: &mut [Fr], row: &[i8], factor: Fr) {
 /// The sum of stretches of weights, given by where each starts, times factors.
 fn fold(cells: &[i8], stretches: &[(usize, Fr)], length: usize) -> Vec<Fr> {
     let mut sum = vec![Fr::ZERO; length];
-    sum.par_chunks_mut(FOLD_CHUNK).enumerate().for_each(|(chunk, sum)| {
-        for (start, factor) in stretches {
-            add_multiple(sum, &cells[start + chunk * FOLD_CHUNK..], *factor);
-        }
-    });
+    sum.par_chunks_mut(FOLD_CHUNK)
+        .enumerate()
+        .for_each(|(chunk, sum)| {
+            for (start, factor) in stretches {
+                add_multiple(sum, &cells[start + chunk * FOLD_CHUNK..], *factor);
+            }
+        });
     sum
 }
 
@@ -80,7 +82,9 @@ impl FoldedLayer {
         outputs.truncate(block.outputs.size);
         let mut valid = vec![false; 1 << joint_bits];
         if let Some(input) = plan.nodes.get(block.input) {
-            input_cells(block, &input.layout).into_iter().for_each(|cell| valid[cell] = true);
+            input_cells(block, &input.layout)
+                .into_iter()
+                .for_each(|cell| valid[cell] = true);
         }
         valid[block.joint.base..block.joint.mask_cell()].fill(true);
 
@@ -88,22 +92,41 @@ impl FoldedLayer {
         let mut parts = Vec::new();
         let mut folded;
         if block.bits() <= row_bits {
-            let stretches: Vec<(usize, Fr)> =
-                outputs.iter().enumerate().map(|(i, factor)| (block.offset + (i << joint_bits), *factor)).collect();
+            let stretches: Vec<(usize, Fr)> = outputs
+                .iter()
+                .enumerate()
+                .map(|(i, factor)| (block.offset + (i << joint_bits), *factor))
+                .collect();
             folded = fold(&weights.cells, &stretches, 1 << joint_bits);
             let at = block.offset & ((1 << row_bits) - 1);
-            let shape = PartShape::Product { factors: outputs.clone(), at };
-            parts.push(Part { rows: vec![(first_row, Fr::ONE)], sum: None, shape });
+            let shape = PartShape::Product {
+                factors: outputs.clone(),
+                at,
+            };
+            parts.push(Part {
+                rows: vec![(first_row, Fr::ONE)],
+                sum: None,
+                shape,
+            });
         } else if joint_bits >= row_bits {
             let per_output = 1_usize << (joint_bits - row_bits);
             folded = Vec::with_capacity(1 << joint_bits);
             for stretch in 0..per_output {
-                let rows: Vec<(usize, Fr)> =
-                    outputs.iter().enumerate().map(|(i, f)| (first_row + i * per_output + stretch, *f)).collect();
+                let rows: Vec<(usize, Fr)> = outputs
+                    .iter()
+                    .enumerate()
+                    .map(|(i, f)| (first_row + i * per_output + stretch, *f))
+                    .collect();
                 let sum = fold_rows(weights, &rows, row_bits);
                 folded.extend_from_slice(&sum);
-                let shape = PartShape::Stretch { from: stretch << row_bits };
-                parts.push(Part { rows, sum: Some(sum), shape });
+                let shape = PartShape::Stretch {
+                    from: stretch << row_bits,
+                };
+                parts.push(Part {
+                    rows,
+                    sum: Some(sum),
+                    shape,
+                });
             }
         } else {
             let per_row = 1_usize << (row_bits - joint_bits);
@@ -111,22 +134,40 @@ impl FoldedLayer {
             let row_factors = scaled_eq(row_point, Fr::ONE);
             let factors = scaled_eq(within, Fr::ONE);
             let (whole, rest) = (block.outputs.size / per_row, block.outputs.size % per_row);
-            let rows: Vec<(usize, Fr)> = (0..whole).map(|row| (first_row + row, row_factors[row])).collect();
+            let rows: Vec<(usize, Fr)> = (0..whole)
+                .map(|row| (first_row + row, row_factors[row]))
+                .collect();
             if !rows.is_empty() {
                 let sum = fold_rows(weights, &rows, row_bits);
-                let shape = PartShape::Product { factors: factors.clone(), at: 0 };
-                parts.push(Part { rows, sum: Some(sum), shape });
+                let shape = PartShape::Product {
+                    factors: factors.clone(),
+                    at: 0,
+                };
+                parts.push(Part {
+                    rows,
+                    sum: Some(sum),
+                    shape,
+                });
             }
             if rest > 0 {
                 // The last row's functional ends with the last output.
                 let rows = vec![(first_row + whole, row_factors[whole])];
                 let sum = fold_rows(weights, &rows, row_bits);
-                let shape = PartShape::Product { factors: factors[..rest].to_vec(), at: 0 };
-                parts.push(Part { rows, sum: Some(sum), shape });
+                let shape = PartShape::Product {
+                    factors: factors[..rest].to_vec(),
+                    at: 0,
+                };
+                parts.push(Part {
+                    rows,
+                    sum: Some(sum),
+                    shape,
+                });
             }
             folded = vec![Fr::ZERO; 1 << joint_bits];
             for part in &parts {
-                let (PartShape::Product { factors, .. }, Some(sum)) = (&part.shape, &part.sum) else { continue };
+                let (PartShape::Product { factors, .. }, Some(sum)) = (&part.shape, &part.sum) else {
+                    continue;
+                };
                 for (factor, stretch) in factors.iter().zip(sum.chunks_exact(1 << joint_bits)) {
                     for (folded, value) in folded.iter_mut().zip(stretch) {
                         *folded += *factor * value;
@@ -134,7 +175,11 @@ impl FoldedLayer {
                 }
             }
         }
-        folded.iter_mut().zip(&valid).filter(|(_, valid)| !**valid).for_each(|(value, _)| *value = Fr::ZERO);
+        folded
+            .iter_mut()
+            .zip(&valid)
+            .filter(|(_, valid)| !**valid)
+            .for_each(|(value, _)| *value = Fr::ZERO);
         Self { folded, valid, parts }
     }
 
@@ -147,7 +192,11 @@ impl FoldedLayer {
         shared: &mut SharedRows,
     ) {
         let mut joint = scaled_eq(point, scale);
-        joint.iter_mut().zip(&self.valid).filter(|(_, valid)| !**valid).for_each(|(value, _)| *value = Fr::ZERO);
+        joint
+            .iter_mut()
+            .zip(&self.valid)
+            .filter(|(_, valid)| !**valid)
+            .for_each(|(value, _)| *value = Fr::ZERO);
         for part in self.parts {
             let functional = match part.shape {
                 PartShape::Stretch { from } => joint[from..from + (1 << row_bits)].to_vec(),
@@ -156,7 +205,9 @@ impl FoldedLayer {
                         None => shared.take(part.rows[0].0, row_bits),
                         Some(_) => vec![Fr::ZERO; 1 << row_bits],
                     };
-                    for (factor, stretch) in factors.iter().zip(functional[at..].chunks_exact_mut(joint.len())) {
+                    for (factor, stretch) in
+                        factors.iter().zip(functional[at..].chunks_exact_mut(joint.len()))
+                    {
                         for (place, value) in stretch.iter_mut().zip(&joint) {
                             if !bool::from(value.is_zero()) {
                                 *place += *factor * value;
@@ -168,7 +219,12 @@ impl FoldedLayer {
             };
             match part.sum {
                 None => shared.put(part.rows[0].0, functional),
-                Some(vector) => terms.push(Term { functional, vector, kind: Rows::Weights, rows: part.rows }),
+                Some(vector) => terms.push(Term {
+                    functional,
+                    vector,
+                    kind: Rows::Weights,
+                    rows: part.rows,
+                }),
             }
         }
     }
@@ -182,7 +238,9 @@ pub(crate) struct SharedRows {
 
 impl SharedRows {
     fn take(&mut self, row: usize, row_bits: usize) -> Vec<Fr> {
-        self.rows.remove(&row).unwrap_or_else(|| vec![Fr::ZERO; 1 << row_bits])
+        self.rows
+            .remove(&row)
+            .unwrap_or_else(|| vec![Fr::ZERO; 1 << row_bits])
     }
 
     fn put(&mut self, row: usize, functional: Vec<Fr>) {
@@ -193,14 +251,22 @@ impl SharedRows {
     pub(crate) fn terms(self, weights: &PackedWeights, row_bits: usize) -> impl Iterator<Item = Term> {
         self.rows.into_iter().map(move |(row, functional)| {
             let rows = vec![(row, Fr::ONE)];
-            Term { functional, vector: fold_rows(weights, &rows, row_bits), kind: Rows::Weights, rows }
+            Term {
+                functional,
+                vector: fold_rows(weights, &rows, row_bits),
+                kind: Rows::Weights,
+                rows,
+            }
         })
     }
 }
 
 /// The sum of weight rows times factors, the registration's mask cells included.
 pub(crate) fn fold_rows(weights: &PackedWeights, rows: &[(usize, Fr)], row_bits: usize) -> Vec<Fr> {
-    let stretches: Vec<(usize, Fr)> = rows.iter().map(|(row, factor)| (row << row_bits, *factor)).collect();
+    let stretches: Vec<(usize, Fr)> = rows
+        .iter()
+        .map(|(row, factor)| (row << row_bits, *factor))
+        .collect();
     let mut sum = fold(&weights.cells, &stretches, 1 << row_bits);
     let last = weights.cells.len() - (1 << row_bits);
     let places = sum.len() - weights.masks.len();
@@ -222,7 +288,9 @@ pub(crate) fn extended_input(
     mask: Option<Fr>,
 ) -> Vec<Fr> {
     let mut table = vec![Fr::ZERO; 1 << block.joint.bits()];
-    let (Some(input), Some(made)) = (plan.nodes.get(block.input), plan.made_by(block.layer)) else { return table };
+    let (Some(input), Some(made)) = (plan.nodes.get(block.input), plan.made_by(block.layer)) else {
+        return table;
+    };
     let values = trace.activations(Node(block.input as u8));
     let places = input_cells(block, &input.layout);
     let mut per_constant = Fr::ONE;
@@ -257,7 +325,9 @@ struct Placement {
 impl Placement {
     fn new(block: &WeightBlock, input: &NodePlan, made: &NodePlan, output: &[Fr]) -> Option<Self> {
         let (window, padding) = block.window?;
-        let [_, rows, columns] = made.layout.dimensions() else { return None };
+        let [_, rows, columns] = made.layout.dimensions() else {
+            return None;
+        };
         let plane = output.get(output.len() - rows.bits - columns.bits..)?;
         let (row_point, column_point) = plane.split_at(rows.bits);
         let shape = input.layout.shape();
@@ -275,8 +345,18 @@ impl Placement {
         };
         Some(Self {
             shape: [shape.channels(), shape.height(), shape.width()],
-            rows: axis(row_point, rows.size, shape.height(), [window.height, window.stride_y, padding.top]),
-            columns: axis(column_point, columns.size, shape.width(), [window.width, window.stride_x, padding.left]),
+            rows: axis(
+                row_point,
+                rows.size,
+                shape.height(),
+                [window.height, window.stride_y, padding.top],
+            ),
+            columns: axis(
+                column_point,
+                columns.size,
+                shape.width(),
+                [window.width, window.stride_x, padding.left],
+            ),
             total: truncated_sum(rows.size, row_point) * truncated_sum(columns.size, column_point),
         })
     }
@@ -291,14 +371,20 @@ impl Placement {
                 .map(|row| {
                     let sum = |places: &Vec<(usize, Fr)>| {
                         let used = places.iter().filter(|(place, _)| row[*place] != 0);
-                        used.map(|(place, weight)| *weight * from_i64(i64::from(row[*place]))).sum()
+                        used.map(|(place, weight)| *weight * from_i64(i64::from(row[*place])))
+                            .sum()
                     };
                     self.columns.iter().map(sum).collect()
                 })
                 .collect();
             let across = |places: &Vec<(usize, Fr)>| {
                 (0..self.columns.len())
-                    .map(|column| places.iter().map(|(row, weight)| *weight * along[*row][column]).sum::<Fr>())
+                    .map(|column| {
+                        places
+                            .iter()
+                            .map(|(row, weight)| *weight * along[*row][column])
+                            .sum::<Fr>()
+                    })
                     .collect::<Vec<_>>()
             };
             self.rows.iter().flat_map(across).collect::<Vec<_>>()
@@ -317,8 +403,16 @@ pub(crate) fn conv_functional(
 ) -> Option<[Vec<Fr>; 3]> {
     let placement = Placement::new(block, input, made, output)?;
     let (window, _) = block.window?;
-    let inner: Vec<usize> = block.joint.dimensions.iter().skip(1).map(|dimension| dimension.bits).collect();
-    let [row_bits, column_bits] = inner.as_slice() else { return None };
+    let inner: Vec<usize> = block
+        .joint
+        .dimensions
+        .iter()
+        .skip(1)
+        .map(|dimension| dimension.bits)
+        .collect();
+    let [row_bits, column_bits] = inner.as_slice() else {
+        return None;
+    };
     let (channel_point, rest) = point.split_at(point.len() - row_bits - column_bits);
     let (row_point, column_point) = rest.split_at(*row_bits);
     let mut channels = scaled_eq(channel_point, Fr::ONE);

@@ -11,9 +11,13 @@ use super::slots::{LookupChallenges, invert_all};
 ///
 /// `None` where a challenge makes a denominator zero.
 pub(crate) fn inverses(multiplicities: &[u32], mask: Fr, challenges: LookupChallenges) -> Option<Vec<Fr>> {
-    let used: Vec<usize> = (1..TABLE_USED).filter(|entry| multiplicities[*entry] != 0).collect();
-    let mut denominators: Vec<Fr> =
-        used.iter().map(|entry| challenges.alpha + folded(*entry, challenges.beta)).collect();
+    let used: Vec<usize> = (1..TABLE_USED)
+        .filter(|entry| multiplicities[*entry] != 0)
+        .collect();
+    let mut denominators: Vec<Fr> = used
+        .iter()
+        .map(|entry| challenges.alpha + folded(*entry, challenges.beta))
+        .collect();
     invert_all(&mut denominators)?;
     let mut inverses = vec![Fr::ZERO; 1 << TABLE_BITS];
     for (entry, inverse) in used.into_iter().zip(denominators) {
@@ -29,7 +33,10 @@ fn folded(entry: usize, beta: Fr) -> Fr {
 
 /// The multiplicities as field elements, with the mask in entry 0.
 pub(crate) fn multiplicities(multiplicities: &[u32], mask: Fr) -> Vec<Fr> {
-    let mut table: Vec<Fr> = multiplicities.iter().map(|count| Fr::from(u64::from(*count))).collect();
+    let mut table: Vec<Fr> = multiplicities
+        .iter()
+        .map(|count| Fr::from(u64::from(*count)))
+        .collect();
     table[0] = mask;
     table
 }
@@ -46,7 +53,9 @@ pub(crate) fn instance(
     let mut on = scaled_eq(&tau[tau.len() - TABLE_BITS..], Fr::ONE);
     on[0] = Fr::ZERO;
     on[TABLE_USED..].fill(Fr::ZERO);
-    let denominators = (0..1 << TABLE_BITS).map(|entry| alpha + folded(entry, beta)).collect();
+    let denominators = (0..1 << TABLE_BITS)
+        .map(|entry| alpha + folded(entry, beta))
+        .collect();
     let tables = [on, inverses, denominators, multiplicities];
     let function =
         |[on, inverse, denominator, multiplicity]: &[Fr; 4]| *on * (*inverse * denominator - multiplicity);

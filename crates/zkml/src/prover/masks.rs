@@ -19,9 +19,15 @@ pub(crate) struct RoundMask {
 impl RoundMask {
     /// Takes its coefficients from the mask segment, `p_0` first.
     pub(crate) fn new(segment: &[Fr], rounds: usize) -> Self {
-        let (constant, rest) = segment.split_first().map_or((Fr::ZERO, segment), |(first, rest)| (*first, rest));
+        let (constant, rest) = segment
+            .split_first()
+            .map_or((Fr::ZERO, segment), |(first, rest)| (*first, rest));
         let (coefficients, _) = rest.as_chunks::<ROUND_DEGREE>();
-        Self { bound: constant, rounds: coefficients.iter().take(rounds).copied().collect(), done: 0 }
+        Self {
+            bound: constant,
+            rounds: coefficients.iter().take(rounds).copied().collect(),
+            done: 0,
+        }
     }
 
     /// Its sum over the cube.
@@ -33,7 +39,9 @@ impl RoundMask {
 
 impl Rounds for RoundMask {
     fn add_round(&mut self, weight: Fr, coefficients: &mut [Fr]) {
-        let Some((own, later)) = self.rounds[self.done..].split_first() else { return };
+        let Some((own, later)) = self.rounds[self.done..].split_first() else {
+            return;
+        };
         let scale = weight * power_of_two(later.len());
         let rest: Fr = later.iter().flatten().sum();
         coefficients[0] += scale * self.bound;

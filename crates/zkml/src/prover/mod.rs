@@ -89,11 +89,17 @@ pub(crate) fn infer(
 
     let first = FirstVector::new(plan, witness);
     let committed = first.commit(srs, first_blindings);
-    committed.points.iter().for_each(|point| conversation.point(point));
+    committed
+        .points
+        .iter()
+        .for_each(|point| conversation.point(point));
     row_masks.commit(srs, conversation);
     observe(Phase::FirstCommitment);
 
-    let challenges = LookupChallenges { alpha: conversation.challenge(), beta: conversation.challenge() };
+    let challenges = LookupChallenges {
+        alpha: conversation.challenge(),
+        beta: conversation.challenge(),
+    };
     let slots = SlotTables::new(plan, witness, challenges).ok_or(ProveError::DegenerateChallenge)?;
     let table_inverses = lookup::inverses(&witness.multiplicities, witness.masks.table_inverse, challenges)
         .ok_or(ProveError::DegenerateChallenge)?;
@@ -101,26 +107,38 @@ pub(crate) fn infer(
     place(&mut second, &plan.second, 0, &slots.inverses);
     place(&mut second, &plan.second, 1, &table_inverses);
     let second_committed = commit_large(srs, plan.row_bits, &second, second_blindings);
-    second_committed.points.iter().for_each(|point| conversation.point(point));
+    second_committed
+        .points
+        .iter()
+        .for_each(|point| conversation.point(point));
     observe(Phase::SecondCommitment);
 
     let tau = conversation.challenges(plan.tau_bits);
     let (lambda, eta) = (conversation.challenge(), conversation.challenge());
-    let layers: Vec<(FoldedLayer, Vec<Fr>)> =
-        plan.weights.iter().filter_map(|block| {
+    let layers: Vec<(FoldedLayer, Vec<Fr>)> = plan
+        .weights
+        .iter()
+        .filter_map(|block| {
             let made = plan.made_by(block.layer)?;
             let output = suffix(&tau, made.layout.bits());
             let channels = &output[..made.layout.dimensions().first()?.bits];
             let folded = FoldedLayer::new(plan, block, job.weights, channels);
             let mask = block.mask_cell.map(|cell| witness.masks.segment[cell]);
             Some((folded, extended_input(plan, block, job.trace, output, mask)))
-        }).collect();
+        })
+        .collect();
     let mut batch = Batch::new(plan.rounds);
     for instance in slots.instances(plan, challenges, &tau, eta) {
         batch.push(Fr::ONE, Fr::ZERO, instance);
     }
     let multiplicities = lookup::multiplicities(&witness.multiplicities, witness.masks.multiplicity);
-    let on_table = lookup::instance(table_inverses.clone(), multiplicities.clone(), challenges, &tau, plan.rounds);
+    let on_table = lookup::instance(
+        table_inverses.clone(),
+        multiplicities.clone(),
+        challenges,
+        &tau,
+        plan.rounds,
+    );
     batch.push(lambda, Fr::ZERO, on_table);
     let mut weight = lambda.square();
     let first_layer = batch.len();
@@ -135,7 +153,10 @@ pub(crate) fn infer(
     let mask = RoundMask::new(&witness.masks.segment, plan.rounds);
     batch.push(Fr::ONE, mask.sum(), Box::new(mask));
     let (point, values) = batch.run(conversation);
-    let inputs: Vec<Fr> = values[first_layer..][..layers.len()].iter().map(|values| values[1]).collect();
+    let inputs: Vec<Fr> = values[first_layer..][..layers.len()]
+        .iter()
+        .map(|values| values[1])
+        .collect();
 
     let at_slots = scaled_eq(suffix(&point, plan.slot_bits), Fr::ONE);
     let at_table = scaled_eq(suffix(&point, TABLE_BITS), Fr::ONE);
@@ -161,16 +182,43 @@ pub(crate) fn infer(
         Rows::Second => second_committed.blindings[row],
         Rows::RoundMasks => Fr::ZERO,
     };
-    let reduction = Reduction { srs, scheme: job.scheme, masks: row_masks, blindings: &blindings };
+    let reduction = Reduction {
+        srs,
+        scheme: job.scheme,
+        masks: row_masks,
+        blindings: &blindings,
+    };
     let mut terms = reduction.mask_terms(conversation);
     let gamma = conversation.challenge();
-    let settled = Settled { plan, tau: &tau, lambda, point: &point, active: &active, inputs: &inputs };
+    let settled = Settled {
+        plan,
+        tau: &tau,
+        lambda,
+        point: &point,
+        active: &active,
+        inputs: &inputs,
+    };
     let folded = layers.into_iter().map(|(folded, _)| folded).collect();
     let (functionals, weight_terms) = Functionals::of_inference(&settled, folded, job.weights, gamma);
     terms.extend(weight_terms);
-    terms.extend(Term::of_rows(Rows::First, plan.row_bits, &functionals.first, &first.cells()));
-    terms.extend(Term::of_rows(Rows::Second, plan.row_bits, &functionals.second, &second));
-    terms.extend(Term::of_rows(Rows::Input, plan.row_bits, &functionals.input, &input_cells(plan, job.trace)));
+    terms.extend(Term::of_rows(
+        Rows::First,
+        plan.row_bits,
+        &functionals.first,
+        &first.cells(),
+    ));
+    terms.extend(Term::of_rows(
+        Rows::Second,
+        plan.row_bits,
+        &functionals.second,
+        &second,
+    ));
+    terms.extend(Term::of_rows(
+        Rows::Input,
+        plan.row_bits,
+        &functionals.input,
+        &input_cells(plan, job.trace),
+    ));
     reduction.finish(conversation, terms, observe)
 }
 
@@ -183,7 +231,11 @@ struct Batch {
 
 impl Batch {
     fn new(rounds: usize) -> Self {
-        Self { rounds, sum: Fr::ZERO, instances: Vec::new() }
+        Self {
+            rounds,
+            sum: Fr::ZERO,
+            instances: Vec::new(),
+        }
     }
 
     fn len(&self) -> usize {
@@ -207,12 +259,22 @@ impl Batch {
             }
             let [constant, _, higher @ ..] = &coefficients;
             conversation.scalar(constant);
-            higher.iter().for_each(|coefficient| conversation.scalar(coefficient));
+            higher
+                .iter()
+                .for_each(|coefficient| conversation.scalar(coefficient));
             let at = conversation.challenge();
-            self.instances.iter_mut().for_each(|(_, instance)| instance.bind(at));
+            self.instances
+                .iter_mut()
+                .for_each(|(_, instance)| instance.bind(at));
             point.push(at);
         }
-        (point, self.instances.iter().map(|(_, instance)| instance.values()).collect())
+        (
+            point,
+            self.instances
+                .iter()
+                .map(|(_, instance)| instance.values())
+                .collect(),
+        )
     }
 }
 
@@ -231,27 +293,42 @@ impl FirstVector {
             for (place, value) in small[columns.offset..].iter_mut().zip(&witness.columns) {
                 *place = i32::from(*value);
             }
-            for (place, count) in small[multiplicities.offset..].iter_mut().zip(&witness.multiplicities) {
+            for (place, count) in small[multiplicities.offset..]
+                .iter_mut()
+                .zip(&witness.multiplicities)
+            {
                 // Four lookups in each of at most 2^22 slots.
                 *place = count.cast_signed();
             }
             for (column, mask) in witness.masks.columns.iter().enumerate() {
-                large.push((columns.offset + (column << plan.slot_bits) + plan.mask_slot(), *mask));
+                large.push((
+                    columns.offset + (column << plan.slot_bits) + plan.mask_slot(),
+                    *mask,
+                ));
             }
             large.push((multiplicities.offset, witness.masks.multiplicity));
             let segment = witness.masks.segment.iter().enumerate();
             large.extend(segment.map(|(cell, mask)| (masks.offset + cell, *mask)));
         }
-        Self { small, large, row_bits: plan.row_bits }
+        Self {
+            small,
+            large,
+            row_bits: plan.row_bits,
+        }
     }
 
     fn commit(&self, srs: &Srs, blindings: Vec<Fr>) -> Committed {
         let length = 1_usize << self.row_bits;
-        let points = self.small.par_chunks(length).zip(&blindings).enumerate().map(|(row, (cells, blinding))| {
-            let own = self.large.iter().filter(|(cell, _)| cell / length == row);
-            let large: Vec<(usize, Fr)> = own.map(|(cell, value)| (cell % length, *value)).collect();
-            commit_mixed(srs, cells, &large, blinding)
-        });
+        let points =
+            self.small
+                .par_chunks(length)
+                .zip(&blindings)
+                .enumerate()
+                .map(|(row, (cells, blinding))| {
+                    let own = self.large.iter().filter(|(cell, _)| cell / length == row);
+                    let large: Vec<(usize, Fr)> = own.map(|(cell, value)| (cell % length, *value)).collect();
+                    commit_mixed(srs, cells, &large, blinding)
+                });
         let points = points.collect();
         Committed { blindings, points }
     }
@@ -261,7 +338,11 @@ impl FirstVector {
             .small
             .iter()
             .map(|value| {
-                if *value == 0 { Fr::ZERO } else { counterweight_zkml_verifier::field::from_i64(i64::from(*value)) }
+                if *value == 0 {
+                    Fr::ZERO
+                } else {
+                    counterweight_zkml_verifier::field::from_i64(i64::from(*value))
+                }
             })
             .collect();
         for (cell, value) in &self.large {
@@ -311,6 +392,16 @@ fn input_cells(plan: &Plan, trace: &Trace) -> Vec<Fr> {
 }
 
 fn dot(left: &[Fr], right: &[Fr]) -> Fr {
-    let product = |(left, right): (&Fr, &Fr)| if bool::from(right.is_zero()) { Fr::ZERO } else { *left * right };
-    left.par_iter().zip(right).with_min_len(1 << 10).map(product).sum()
+    let product = |(left, right): (&Fr, &Fr)| {
+        if bool::from(right.is_zero()) {
+            Fr::ZERO
+        } else {
+            *left * right
+        }
+    };
+    left.par_iter()
+        .zip(right)
+        .with_min_len(1 << 10)
+        .map(product)
+        .sum()
 }

@@ -38,7 +38,10 @@ pub(crate) fn bind(table: &mut Vec<Fr>, at: Fr) {
         }
     };
     if half >= PARALLEL {
-        low.par_iter_mut().zip(&*high).with_min_len(PARALLEL).for_each(join);
+        low.par_iter_mut()
+            .zip(&*high)
+            .with_min_len(PARALLEL)
+            .for_each(join);
     } else {
         low.iter_mut().zip(&*high).for_each(join);
     }
@@ -52,7 +55,11 @@ pub(crate) fn bind(table: &mut Vec<Fr>, at: Fr) {
 /// The value of a table at a point.
 #[cfg(test)]
 pub(crate) fn evaluate(table: &[Fr], point: &[Fr]) -> Fr {
-    scaled_eq(point, Fr::ONE).iter().zip(table).map(|(weight, value)| *weight * value).sum()
+    scaled_eq(point, Fr::ONE)
+        .iter()
+        .zip(table)
+        .map(|(weight, value)| *weight * value)
+        .sum()
 }
 
 /// A sum-check instance: a function of `N` tables of equal length, of degree `DEGREE`, summed over the cube.
@@ -86,10 +93,18 @@ where
 {
     /// An instance whose own sum is `claim`, in a batch of `rounds` rounds. Tables hold a power of two of values.
     pub(crate) fn new(tables: [Vec<Fr>; N], claim: Fr, rounds: usize, function: F) -> Self {
-        let own = tables.first().map_or(0, |table| table.len().trailing_zeros() as usize);
+        let own = tables
+            .first()
+            .map_or(0, |table| table.len().trailing_zeros() as usize);
         debug_assert!(tables.iter().all(|table| table.len() == 1 << own));
         let waiting = rounds.saturating_sub(own);
-        Self { tables, function, claim, waiting, last: Vec::new() }
+        Self {
+            tables,
+            function,
+            claim,
+            waiting,
+            last: Vec::new(),
+        }
     }
 
     /// The sums over the rest of the cube with the first variable at `1..=DEGREE`.
@@ -112,11 +127,17 @@ where
         };
         let zero = || [Fr::ZERO; DEGREE];
         let add = |mut left: [Fr; DEGREE], right: [Fr; DEGREE]| {
-            left.iter_mut().zip(right).for_each(|(left, right)| *left += right);
+            left.iter_mut()
+                .zip(right)
+                .for_each(|(left, right)| *left += right);
             left
         };
         if half >= PARALLEL {
-            (0..half).into_par_iter().with_min_len(PARALLEL / 2).fold(zero, pair).reduce(zero, add)
+            (0..half)
+                .into_par_iter()
+                .with_min_len(PARALLEL / 2)
+                .fold(zero, pair)
+                .reduce(zero, add)
         } else {
             (0..half).fold(zero(), pair)
         }
@@ -156,7 +177,10 @@ where
     }
 
     fn values(&self) -> Vec<Fr> {
-        self.tables.iter().filter_map(|table| table.first().copied()).collect()
+        self.tables
+            .iter()
+            .filter_map(|table| table.first().copied())
+            .collect()
     }
 }
 
@@ -167,7 +191,10 @@ pub(crate) fn power_of_two(exponent: usize) -> Fr {
 
 /// The value at `x` of a polynomial, coefficients lowest first.
 pub(crate) fn horner(coefficients: &[Fr], x: Fr) -> Fr {
-    coefficients.iter().rev().fold(Fr::ZERO, |value, coefficient| value * x + coefficient)
+    coefficients
+        .iter()
+        .rev()
+        .fold(Fr::ZERO, |value, coefficient| value * x + coefficient)
 }
 
 /// Turns the values at `0, 1, …` of a polynomial into its coefficients, lowest first, by Newton's differences.

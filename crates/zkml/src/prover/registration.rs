@@ -37,7 +37,9 @@ pub(crate) struct Registration<'a> {
 impl Registration<'_> {
     /// One weight of each slot, as field elements, padded to the cube; the mask slot holds its mask.
     fn lane(&self, lane: usize) -> Vec<Fr> {
-        let values: Vec<Fr> = (i8::MIN..=i8::MAX).map(|value| from_i64(i64::from(value))).collect();
+        let values: Vec<Fr> = (i8::MIN..=i8::MAX)
+            .map(|value| from_i64(i64::from(value)))
+            .collect();
         let mut table: Vec<Fr> = self
             .weights
             .cells
@@ -69,23 +71,35 @@ impl Registration<'_> {
             .collect();
         invert_all(&mut of_value)?;
         let mut inverses = vec![Fr::ZERO; self.plan.inverse_rows << self.plan.row_bits];
-        let slots = self.weights.cells.par_chunks_exact(LANES).take(self.plan.active());
+        let slots = self
+            .weights
+            .cells
+            .par_chunks_exact(LANES)
+            .take(self.plan.active());
         inverses.par_iter_mut().zip(slots).for_each(|(inverse, weights)| {
-            *inverse = weights.iter().map(|weight| of_value[(i16::from(*weight) + 128) as usize]).sum();
+            *inverse = weights
+                .iter()
+                .map(|weight| of_value[(i16::from(*weight) + 128) as usize])
+                .sum();
         });
         inverses[self.plan.mask_slot()] = mask;
         Some(inverses)
     }
 
     /// Follows the protocol on from the statement.
-    pub(crate) fn prove(&self, conversation: &mut Conversation, rng: &mut impl RngCore) -> Result<(), ProveError> {
+    pub(crate) fn prove(
+        &self,
+        conversation: &mut Conversation,
+        rng: &mut impl RngCore,
+    ) -> Result<(), ProveError> {
         let Self { srs, plan, .. } = *self;
         let row_length = 1_usize << plan.row_bits;
         let mut row_masks = RowMasks::draw(srs, rng);
         let first_blindings = random::scalars(rng, plan.first.rows);
         let second_blindings = random::scalars(rng, plan.inverse_rows + 1);
         let segment = random::scalars(rng, mask_coefficients(plan.rounds));
-        let (count_mask, slot_mask, table_mask) = (random::scalar(rng), random::scalar(rng), random::scalar(rng));
+        let (count_mask, slot_mask, table_mask) =
+            (random::scalar(rng), random::scalar(rng), random::scalar(rng));
 
         let counts = self.multiplicities();
         let multiplicities = lookup::multiplicities(&counts, count_mask);
@@ -93,10 +107,16 @@ impl Registration<'_> {
         place(&mut first, &plan.first, 0, &multiplicities);
         place(&mut first, &plan.first, 1, &segment);
         let first_committed = self.commit_first(&counts, count_mask, &segment, first_blindings);
-        first_committed.points.iter().for_each(|point| conversation.point(point));
+        first_committed
+            .points
+            .iter()
+            .for_each(|point| conversation.point(point));
         row_masks.commit(srs, conversation);
 
-        let challenges = LookupChallenges { alpha: conversation.challenge(), beta: conversation.challenge() };
+        let challenges = LookupChallenges {
+            alpha: conversation.challenge(),
+            beta: conversation.challenge(),
+        };
         let degenerate = ProveError::DegenerateChallenge;
         let inverses = self.inverses(slot_mask, challenges).ok_or(degenerate)?;
         let table_inverses =
@@ -105,7 +125,10 @@ impl Registration<'_> {
         second.extend(&table_inverses);
         second.resize((plan.inverse_rows + 1) << plan.row_bits, Fr::ZERO);
         let second_committed = commit_large(srs, plan.row_bits, &second, second_blindings);
-        second_committed.points.iter().for_each(|point| conversation.point(point));
+        second_committed
+            .points
+            .iter()
+            .for_each(|point| conversation.point(point));
 
         let tau = conversation.challenges(plan.rounds);
         // The second weighs what registrations do not have; it is drawn all the same, so that both kinds draw alike.
@@ -121,15 +144,26 @@ impl Registration<'_> {
             lane
         };
         let mut batch = Batch::new(plan.rounds);
-        batch.push(Fr::ONE, Fr::ZERO, byte_lookups(on, &padded, lifted, challenges, None, plan.rounds));
+        batch.push(
+            Fr::ONE,
+            Fr::ZERO,
+            byte_lookups(on, &padded, lifted, challenges, None, plan.rounds),
+        );
         drop(padded);
-        let instance =
-            lookup::instance(table_inverses.clone(), multiplicities.clone(), challenges, &tau, plan.rounds);
+        let instance = lookup::instance(
+            table_inverses.clone(),
+            multiplicities.clone(),
+            challenges,
+            &tau,
+            plan.rounds,
+        );
         batch.push(lambda, Fr::ZERO, instance);
         let mask = RoundMask::new(&segment, plan.rounds);
         batch.push(Fr::ONE, mask.sum(), Box::new(mask));
         let (point, values) = batch.run(conversation);
-        let [_, slot_inverse, lanes @ ..] = values[0].as_slice() else { return Err(ProveError::DegenerateChallenge) };
+        let [_, slot_inverse, lanes @ ..] = values[0].as_slice() else {
+            return Err(ProveError::DegenerateChallenge);
+        };
         for lane in lanes {
             conversation.scalar(&(*lane - Fr::from(128)));
         }
@@ -144,7 +178,12 @@ impl Registration<'_> {
             Rows::Second => second_committed.blindings[row],
             Rows::Input | Rows::RoundMasks => Fr::ZERO,
         };
-        let reduction = Reduction { srs, scheme: self.scheme, masks: row_masks, blindings: &blindings };
+        let reduction = Reduction {
+            srs,
+            scheme: self.scheme,
+            masks: row_masks,
+            blindings: &blindings,
+        };
         let mut terms = reduction.mask_terms(conversation);
         let mut gamma = Weights::new(conversation.challenge());
         let (sum, last, balance) = (gamma.next(), gamma.next(), gamma.next());
@@ -156,7 +195,9 @@ impl Registration<'_> {
             for (place, weight) in of_first[counts.offset..].iter_mut().zip(&at_table) {
                 *place += of_counts * weight;
             }
-            let pairs = sum_functional(plan.rounds).into_iter().zip(value_functional(&point));
+            let pairs = sum_functional(plan.rounds)
+                .into_iter()
+                .zip(value_functional(&point));
             for (place, (of_sum, of_value)) in of_first[masks.offset..].iter_mut().zip(pairs) {
                 *place += sum * of_sum + last * of_value;
             }
@@ -169,17 +210,31 @@ impl Registration<'_> {
         let (row_point, within) = slot_point.split_at(slot_point.len() - (plan.row_bits - lane_bits));
         let row_weights = scaled_eq(row_point, Fr::ONE);
         let rows: Vec<(usize, Fr)> = (0..plan.weight_rows).map(|row| (row, row_weights[row])).collect();
-        let functional =
-            scaled_eq(within, Fr::ONE).iter().flat_map(|weight| lane_weights.map(|lane| *weight * lane)).collect();
+        let functional = scaled_eq(within, Fr::ONE)
+            .iter()
+            .flat_map(|weight| lane_weights.map(|lane| *weight * lane))
+            .collect();
         let vector = fold_rows(self.weights, &rows, plan.row_bits);
-        terms.push(Term { functional, vector, kind: Rows::Weights, rows });
+        terms.push(Term {
+            functional,
+            vector,
+            kind: Rows::Weights,
+            rows,
+        });
 
         self.inverse_terms(slot_point, &second, (of_slots, balance), &mut terms);
         let mut functional: Vec<Fr> = at_table.iter().map(|weight| of_table * weight).collect();
-        functional[1..TABLE_USED].iter_mut().for_each(|place| *place -= balance);
+        functional[1..TABLE_USED]
+            .iter_mut()
+            .for_each(|place| *place -= balance);
         functional.resize(row_length, Fr::ZERO);
         let table_row = second[plan.inverse_rows << plan.row_bits..].to_vec();
-        terms.push(Term::single(Rows::Second, plan.inverse_rows, functional, table_row));
+        terms.push(Term::single(
+            Rows::Second,
+            plan.inverse_rows,
+            functional,
+            table_row,
+        ));
         reduction.finish(conversation, terms, &mut |_| {})
     }
 
@@ -192,27 +247,49 @@ impl Registration<'_> {
                 *place = i64::from(*count);
             }
             large.push((multiplicities.offset, count_mask));
-            large.extend(segment.iter().enumerate().map(|(cell, mask)| (masks.offset + cell, *mask)));
+            large.extend(
+                segment
+                    .iter()
+                    .enumerate()
+                    .map(|(cell, mask)| (masks.offset + cell, *mask)),
+            );
         }
-        let rows = small.chunks(length).zip(&blindings).enumerate().map(|(row, (cells, blinding))| {
-            let own = large.iter().filter(|(cell, _)| cell / length == row);
-            let large: Vec<(usize, Fr)> = own.map(|(cell, value)| (cell % length, *value)).collect();
-            commit_mixed(self.srs, cells, &large, blinding)
-        });
+        let rows = small
+            .chunks(length)
+            .zip(&blindings)
+            .enumerate()
+            .map(|(row, (cells, blinding))| {
+                let own = large.iter().filter(|(cell, _)| cell / length == row);
+                let large: Vec<(usize, Fr)> = own.map(|(cell, value)| (cell % length, *value)).collect();
+                commit_mixed(self.srs, cells, &large, blinding)
+            });
         let points = rows.collect();
         Committed { blindings, points }
     }
 
     /// Terms of the slots' inverses: their value at the point, and their sum over the active slots. Rows that are active to the
     /// end join into two terms; the last is its own.
-    fn inverse_terms(&self, slot_point: &[Fr], second: &[Fr], (value, balance): (Fr, Fr), terms: &mut Vec<Term>) {
+    fn inverse_terms(
+        &self,
+        slot_point: &[Fr],
+        second: &[Fr],
+        (value, balance): (Fr, Fr),
+        terms: &mut Vec<Term>,
+    ) {
         let plan = self.plan;
         let length = 1_usize << plan.row_bits;
         if plan.slot_bits <= plan.row_bits {
             let mut functional = scaled_eq(slot_point, value);
-            functional[..plan.active()].iter_mut().for_each(|place| *place += balance);
+            functional[..plan.active()]
+                .iter_mut()
+                .for_each(|place| *place += balance);
             functional.resize(length, Fr::ZERO);
-            terms.push(Term::single(Rows::Second, 0, functional, second[..length].to_vec()));
+            terms.push(Term::single(
+                Rows::Second,
+                0,
+                functional,
+                second[..length].to_vec(),
+            ));
             return;
         }
         let (row_point, within) = slot_point.split_at(slot_point.len() - plan.row_bits);
@@ -220,18 +297,36 @@ impl Registration<'_> {
         let whole = plan.active() / length;
         let combine = |rows: &[(usize, Fr)]| {
             let mut sum = vec![Fr::ZERO; length];
-            sum.par_iter_mut().enumerate().with_min_len(1 << 10).for_each(|(index, sum)| {
-                *sum = rows.iter().map(|(row, factor)| *factor * second[row * length + index]).sum();
-            });
+            sum.par_iter_mut()
+                .enumerate()
+                .with_min_len(1 << 10)
+                .for_each(|(index, sum)| {
+                    *sum = rows
+                        .iter()
+                        .map(|(row, factor)| *factor * second[row * length + index])
+                        .sum();
+                });
             sum
         };
-        let valued: Vec<(usize, Fr)> = (0..plan.inverse_rows).map(|row| (row, row_weights[row])).collect();
+        let valued: Vec<(usize, Fr)> = (0..plan.inverse_rows)
+            .map(|row| (row, row_weights[row]))
+            .collect();
         let vector = combine(&valued);
-        terms.push(Term { functional: scaled_eq(within, value), vector, kind: Rows::Second, rows: valued });
+        terms.push(Term {
+            functional: scaled_eq(within, value),
+            vector,
+            kind: Rows::Second,
+            rows: valued,
+        });
         if whole > 0 {
             let rows: Vec<(usize, Fr)> = (0..whole).map(|row| (row, Fr::ONE)).collect();
             let vector = combine(&rows);
-            terms.push(Term { functional: vec![balance; length], vector, kind: Rows::Second, rows });
+            terms.push(Term {
+                functional: vec![balance; length],
+                vector,
+                kind: Rows::Second,
+                rows,
+            });
         }
         let rest = plan.active() - whole * length;
         if rest > 0 {

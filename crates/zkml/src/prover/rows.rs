@@ -45,7 +45,12 @@ pub(crate) struct Term {
 impl Term {
     /// A term of a single row.
     pub(crate) fn single(kind: Rows, row: usize, functional: Vec<Fr>, vector: Vec<Fr>) -> Self {
-        Self { functional, vector, kind, rows: vec![(row, Fr::ONE)] }
+        Self {
+            functional,
+            vector,
+            kind,
+            rows: vec![(row, Fr::ONE)],
+        }
     }
 
     /// Terms of the rows of a vector, as far as they are claimed anything of. Both have the length of whole rows.
@@ -84,19 +89,14 @@ impl RowMasks {
         for _ in 0..2 {
             round_rows.push(random::scalar(rng), G1Affine::default());
         }
-        Self { rounds, row, row_blinding, round_rows }
+        Self {
+            rounds,
+            row,
+            row_blinding,
+            round_rows,
+        }
     }
 
-    /// Sets masks to zero: what a test takes away to see what they hide.
-    #[cfg(test)]
-    pub(crate) fn clear(&mut self, rounds: bool, row: bool) {
-        if rounds {
-            self.rounds.iter_mut().flatten().for_each(|(_, value)| *value = Fr::ZERO);
-        }
-        if row {
-            self.row.fill(Fr::ZERO);
-        }
-    }
 
     /// Commits to them: two sparse rows, then the uniform one.
     pub(crate) fn commit(&mut self, srs: &Srs, conversation: &mut Conversation) {
@@ -104,7 +104,9 @@ impl RowMasks {
             || commit_dense(srs, &self.row, &self.row_blinding),
             || {
                 let pairs = self.rounds.iter().zip(&self.round_rows.blindings);
-                pairs.map(|(cells, blinding)| commit_sparse(srs, cells, blinding)).collect::<Vec<_>>()
+                pairs
+                    .map(|(cells, blinding)| commit_sparse(srs, cells, blinding))
+                    .collect::<Vec<_>>()
             },
         );
         for point in &rounds {
@@ -116,7 +118,9 @@ impl RowMasks {
 
     fn dense(&self, which: usize) -> Vec<Fr> {
         let mut row = vec![Fr::ZERO; self.row.len()];
-        self.rounds[which].iter().for_each(|(index, value)| row[*index] += value);
+        self.rounds[which]
+            .iter()
+            .for_each(|(index, value)| row[*index] += value);
         row
     }
 }
@@ -142,7 +146,10 @@ impl Reduction<'_> {
         let sum: Fr = second.iter().sum::<Fr>() + same.iter().zip(&first).map(|(a, b)| *a * b).sum::<Fr>();
         conversation.scalar(&sum);
         let ones = vec![Fr::ONE; second.len()];
-        vec![Term::single(Rows::RoundMasks, 0, same, first), Term::single(Rows::RoundMasks, 1, ones, second)]
+        vec![
+            Term::single(Rows::RoundMasks, 0, same, first),
+            Term::single(Rows::RoundMasks, 1, ones, second),
+        ]
     }
 
     fn dense_mask(&self, which: usize) -> Vec<Fr> {
@@ -164,7 +171,11 @@ impl Reduction<'_> {
                     *sum += *value * entry;
                 }
             };
-            combined.par_iter_mut().zip(&term.vector).with_min_len(1 << 10).for_each(add);
+            combined
+                .par_iter_mut()
+                .zip(&term.vector)
+                .with_min_len(1 << 10)
+                .for_each(add);
         }
         let weights = scaled_eq(&point, Fr::ONE);
         let dot = |row: &[Fr]| -> Fr { weights.par_iter().zip(row).map(|(a, b)| *a * b).sum() };
@@ -187,9 +198,13 @@ impl Reduction<'_> {
             .sum();
         let blinding = self.masks.row_blinding + factor * of_rows;
         conversation.scalar(&blinding);
-        combined.par_iter_mut().zip(&self.masks.row).with_min_len(1 << 10).for_each(|(sum, mask)| {
-            *sum = *sum * factor + mask;
-        });
+        combined
+            .par_iter_mut()
+            .zip(&self.masks.row)
+            .with_min_len(1 << 10)
+            .for_each(|(sum, mask)| {
+                *sum = *sum * factor + mask;
+            });
         let value = dot(&combined);
         observe(Phase::SecondSumcheck);
         let commitment = crate::commit::unblinded(self.srs, &combined).to_affine();
@@ -221,17 +236,25 @@ fn rounds(conversation: &mut Conversation, terms: &[Term], variables: usize) -> 
         };
         let sums = (0..terms.len())
             .map(|index| constant_and_quadratic(pair(index)))
-            .fold([Fr::ZERO; 2], |left, right| [left[0] + right[0], left[1] + right[1]]);
-        sums.iter().for_each(|coefficient| conversation.scalar(coefficient));
+            .fold([Fr::ZERO; 2], |left, right| {
+                [left[0] + right[0], left[1] + right[1]]
+            });
+        sums.iter()
+            .for_each(|coefficient| conversation.scalar(coefficient));
         let at = conversation.challenge();
         point.push(at);
         if round == 0 {
-            folded = terms.iter().map(|term| [halved(&term.functional, at), halved(&term.vector, at)]).collect();
+            folded = terms
+                .iter()
+                .map(|term| [halved(&term.functional, at), halved(&term.vector, at)])
+                .collect();
         } else {
             folded.iter_mut().flatten().for_each(|table| bind(table, at));
         }
     }
-    let values = folded.iter().map(|[functional, _]| functional.first().copied().unwrap_or(Fr::ZERO));
+    let values = folded
+        .iter()
+        .map(|[functional, _]| functional.first().copied().unwrap_or(Fr::ZERO));
     (point, values.collect())
 }
 
@@ -249,7 +272,9 @@ fn constant_and_quadratic([functional, vector]: [&[Fr]; 2]) -> [Fr; 2] {
     let add = |left: [Fr; 2], right: [Fr; 2]| [left[0] + right[0], left[1] + right[1]];
     if half >= 1 << 11 {
         let pairs = (0..half).into_par_iter().with_min_len(1 << 10);
-        pairs.fold(|| [Fr::ZERO; 2], |sum, index| add(sum, pair(index))).reduce(|| [Fr::ZERO; 2], add)
+        pairs
+            .fold(|| [Fr::ZERO; 2], |sum, index| add(sum, pair(index)))
+            .reduce(|| [Fr::ZERO; 2], add)
     } else {
         (0..half).fold([Fr::ZERO; 2], |sum, index| add(sum, pair(index)))
     }
@@ -260,7 +285,11 @@ fn halved(table: &[Fr], at: Fr) -> Vec<Fr> {
     let (low, high) = table.split_at(table.len() / 2);
     let join = |(low, high): (&Fr, &Fr)| {
         let difference = *high - low;
-        if bool::from(difference.is_zero()) { *low } else { *low + difference * at }
+        if bool::from(difference.is_zero()) {
+            *low
+        } else {
+            *low + difference * at
+        }
     };
     low.par_iter().zip(high).with_min_len(1 << 10).map(join).collect()
 }

@@ -51,7 +51,9 @@ impl Multiples {
 
     fn of(&self, value: i16) -> Fr {
         let value = i64::from(value);
-        let entry = usize::try_from(value - Self::LEAST).ok().and_then(|index| self.table.get(index));
+        let entry = usize::try_from(value - Self::LEAST)
+            .ok()
+            .and_then(|index| self.table.get(index));
         entry.copied().unwrap_or_else(|| self.scale * from_i64(value))
     }
 }
@@ -64,7 +66,11 @@ impl SlotTables {
         let mask_slot = plan.mask_slot();
         let ones = Multiples::new(Fr::ONE);
         let columns: [Vec<Fr>; COLUMNS] = std::array::from_fn(|column| {
-            let mut table: Vec<Fr> = witness.column(plan, column).iter().map(|value| ones.of(*value)).collect();
+            let mut table: Vec<Fr> = witness
+                .column(plan, column)
+                .iter()
+                .map(|value| ones.of(*value))
+                .collect();
             table[mask_slot] = witness.masks.columns[column];
             table
         });
@@ -81,7 +87,12 @@ impl SlotTables {
                 SlotKind::Requantised(rule) => {
                     active[0].extend(cells);
                     let [rest0, rest1] = table::tags_remainder(rule.shift);
-                    let of_block = [table::tag_high(rule.relu), table::tag_low(rule.relu), rest0, rest1];
+                    let of_block = [
+                        table::tag_high(rule.relu),
+                        table::tag_low(rule.relu),
+                        rest0,
+                        rest1,
+                    ];
                     for (tags, tag) in tags.iter_mut().zip(of_block) {
                         let tag = alpha + Fr::from(tag);
                         // A step function over the whole block, padding included.
@@ -110,7 +121,12 @@ impl SlotTables {
                 folded[mask_slot] += powers[*power] * witness.masks.columns[column];
             }
         }
-        let mut tables = Self { columns, active, folded, inverses: vec![Fr::ZERO; slots] };
+        let mut tables = Self {
+            columns,
+            active,
+            folded,
+            inverses: vec![Fr::ZERO; slots],
+        };
         tables.invert(challenges)?;
         tables.inverses[mask_slot] = witness.masks.slot_inverse;
         Some(tables)
@@ -127,14 +143,17 @@ impl SlotTables {
             .iter()
             .map(|slot| (*slot, four(std::array::from_fn(|k| self.folded[k][*slot]))))
             .chain(pooled.iter().map(|slot| {
-                (*slot, four(std::array::from_fn(|k| byte + beta * self.columns[k][*slot])))
+                (
+                    *slot,
+                    four(std::array::from_fn(|k| byte + beta * self.columns[k][*slot])),
+                )
             }))
             .chain(inputs.iter().map(|slot| {
                 let value = self.columns[Column::Value as usize][*slot] + Fr::from(128);
                 (*slot, (Fr::ONE, byte + beta * value))
             }));
         let (slots, (numerators, mut denominators)): (Vec<_>, (Vec<_>, Vec<_>)) =
-            fractions.map(|(slot, fraction)| (slot, fraction)).unzip();
+            fractions.unzip();
         invert_all(&mut denominators)?;
         for ((slot, numerator), inverse) in slots.into_iter().zip(numerators).zip(denominators) {
             self.inverses[slot] = numerator * inverse;
@@ -189,19 +208,40 @@ impl SlotTables {
                 column(Column::Middle),
                 linear,
             ];
-            instances.push(Box::new(Instance::<9, 6, _>::new(tables, Fr::ZERO, plan.rounds, requantised_at)));
+            instances.push(Box::new(Instance::<9, 6, _>::new(
+                tables,
+                Fr::ZERO,
+                plan.rounds,
+                requantised_at,
+            )));
         }
         if !pooled.is_empty() {
-            let instance =
-                byte_lookups(on(pooled), &self.inverses, |k| self.columns[k].clone(), challenges, Some(eta), plan.rounds);
+            let instance = byte_lookups(
+                on(pooled),
+                &self.inverses,
+                |k| self.columns[k].clone(),
+                challenges,
+                Some(eta),
+                plan.rounds,
+            );
             instances.push(instance);
         }
         if !inputs.is_empty() {
             let byte = challenges.alpha + Fr::from(TAG_BYTE) + challenges.beta * Fr::from(128);
             let beta = challenges.beta;
-            let tables = [on(inputs), self.inverses.clone(), self.columns[Column::Value as usize].clone()];
-            let function = move |[on, inverse, value]: &[Fr; 3]| *on * (*inverse * (byte + beta * value) - Fr::ONE);
-            instances.push(Box::new(Instance::<3, 3, _>::new(tables, Fr::ZERO, plan.rounds, function)));
+            let tables = [
+                on(inputs),
+                self.inverses.clone(),
+                self.columns[Column::Value as usize].clone(),
+            ];
+            let function =
+                move |[on, inverse, value]: &[Fr; 3]| *on * (*inverse * (byte + beta * value) - Fr::ONE);
+            instances.push(Box::new(Instance::<3, 3, _>::new(
+                tables,
+                Fr::ZERO,
+                plan.rounds,
+                function,
+            )));
         }
         instances
     }
@@ -234,7 +274,11 @@ pub(crate) fn byte_lookups(
         let (p0, p1, p2, p3) = (fold(c0), fold(c1), fold(c2), fold(c3));
         let (low, high) = (p0 * p1, p2 * p3);
         let threes = (p0 + p1) * high + (p2 + p3) * low;
-        let product = if is_product { eta * (*c0 * c1) * (*c2 * c3) } else { Fr::ZERO };
+        let product = if is_product {
+            eta * (*c0 * c1) * (*c2 * c3)
+        } else {
+            Fr::ZERO
+        };
         *on * (*inverse * (low * high) - threes + product)
     };
     Box::new(Instance::<6, 6, _>::new(tables, Fr::ZERO, rounds, function))

@@ -58,13 +58,18 @@ impl SlotMasks {
 impl Witness {
     /// Fills the slots with an execution.
     pub(crate) fn new(plan: &Plan, trace: &Trace, masks: SlotMasks) -> Self {
-        let mut witness =
-            Self { columns: vec![0; COLUMNS << plan.slot_bits], multiplicities: vec![0; 1 << TABLE_BITS], masks };
+        let mut witness = Self {
+            columns: vec![0; COLUMNS << plan.slot_bits],
+            multiplicities: vec![0; 1 << TABLE_BITS],
+            masks,
+        };
         for (index, node) in plan.nodes.iter().enumerate() {
             let Some(slots) = &node.slots else { continue };
             // A plan has at most 65 nodes.
             let values = trace.activations(Node(index as u8));
-            let layer = index.checked_sub(1).and_then(|layer| Some((layer, plan.layers.get(layer)?)));
+            let layer = index
+                .checked_sub(1)
+                .and_then(|layer| Some((layer, plan.layers.get(layer)?)));
             match (slots.kind, layer) {
                 (SlotKind::Input, _) => witness.fill_input(plan, node, slots.offset, values),
                 (SlotKind::Requantised(rule), Some((layer, _))) => {
@@ -73,7 +78,13 @@ impl Witness {
                 (SlotKind::Pooled, Some((_, Layer::MaxPool { input, window }))) => {
                     if let Some(read) = plan.nodes.get(usize::from(input.0)) {
                         let elements = trace.activations(*input);
-                        witness.fill_pooled(plan, node, slots.offset, values, (&read.layout, elements, *window));
+                        witness.fill_pooled(
+                            plan,
+                            node,
+                            slots.offset,
+                            values,
+                            (&read.layout, elements, *window),
+                        );
                     }
                 }
                 _ => {}
@@ -109,7 +120,11 @@ impl Witness {
         accumulators: &[i32],
     ) {
         let relu = usize::from(rule.relu) * RELU_OFFSET;
-        let half = if rule.shift == 0 { 0 } else { 1_i64 << (rule.shift - 1) };
+        let half = if rule.shift == 0 {
+            0
+        } else {
+            1_i64 << (rule.shift - 1)
+        };
         for (cell, accumulator) in node.layout.cells().zip(accumulators) {
             let slot = offset + cell;
             let lifted = i64::from(*accumulator) + half + (LIFT << rule.shift);
@@ -173,5 +188,8 @@ impl Witness {
 pub(crate) fn window_cell(window: Window, y: usize, x: usize, k: usize) -> (usize, usize) {
     let k = k.min(window.elements() - 1);
     let (row, column) = (k / usize::from(window.width), k % usize::from(window.width));
-    (y * usize::from(window.stride_y) + row, x * usize::from(window.stride_x) + column)
+    (
+        y * usize::from(window.stride_y) + row,
+        x * usize::from(window.stride_x) + column,
+    )
 }

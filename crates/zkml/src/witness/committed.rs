@@ -54,5 +54,9 @@ fn sparse(srs: &Srs, cells: &[(usize, Fr)]) -> G1 {
     let used = || cells.iter().filter(|(_, value)| !bool::from(value.is_zero()));
     let scalars: Vec<Fr> = used().map(|(_, value)| *value).collect();
     let bases: Vec<G1Affine> = used().map(|(index, _)| srs.powers()[*index]).collect();
-    if scalars.is_empty() { G1::default() } else { msm_best(&scalars, &bases) }
+    if scalars.is_empty() {
+        G1::default()
+    } else {
+        msm_best(&scalars, &bases)
+    }
 }

@@ -25,7 +25,9 @@ impl PackedWeights {
         let mut cells = vec![0_i8; plan.rows << plan.row_bits];
         let steps = network.architecture().steps();
         for block in &plan.blocks {
-            let (Some(step), Some(input)) = (steps.get(block.layer), plan.layouts.get(block.input)) else { continue };
+            let (Some(step), Some(input)) = (steps.get(block.layer), plan.layouts.get(block.input)) else {
+                continue;
+            };
             let places = input_cells(block, input);
             let rows = network.layer_weights(step).chunks_exact(step.terms().max(1));
             for (output, (row, bias)) in rows.zip(network.layer_biases(step)).enumerate() {
@@ -40,12 +42,17 @@ impl PackedWeights {
                 }
             }
         }
-        Self { cells, masks: std::array::from_fn(|_| random::scalar(rng)) }
+        Self {
+            cells,
+            masks: std::array::from_fn(|_| random::scalar(rng)),
+        }
     }
 
     /// One row, without the mask cells.
     pub(crate) fn row(&self, row_bits: usize, row: usize) -> &[i8] {
-        self.cells.get(row << row_bits..(row + 1) << row_bits).unwrap_or_default()
+        self.cells
+            .get(row << row_bits..(row + 1) << row_bits)
+            .unwrap_or_default()
     }
 }
 
@@ -58,7 +65,9 @@ impl Drop for PackedWeights {
 
 impl fmt::Debug for PackedWeights {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("PackedWeights").field("cells", &self.cells.len()).finish_non_exhaustive()
+        out.debug_struct("PackedWeights")
+            .field("cells", &self.cells.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,7 +91,11 @@ pub(crate) fn input_cells(block: &WeightBlock, input: &Layout) -> Vec<usize> {
 pub(crate) fn multipliers(layer: &Layer) -> [u8; 2] {
     match *layer {
         Layer::AveragePool { multiplier, .. } => [multiplier, 0],
-        Layer::Add { left_multiplier, right_multiplier, .. } => [left_multiplier, right_multiplier],
+        Layer::Add {
+            left_multiplier,
+            right_multiplier,
+            ..
+        } => [left_multiplier, right_multiplier],
         _ => [0; 2],
     }
 }
