@@ -16,6 +16,7 @@
 //! | [`table`] | the lookup table of facts about bytes |
 //! | [`model`] | a model as everybody knows it: architecture and commitment |
 //! | [`proof`] | what a prover sends, read against the plan |
+//! | [`file`] | files of public keys and proven answers |
 //! | [`sumcheck`] | rounds of a sum-check |
 //! | [`verify`] | the argument: inference and registration |
 //! | [`opening`] | Mercury and HyperKZG: what a committed row evaluates to at a point |
@@ -27,6 +28,7 @@
 pub mod curve;
 pub mod encoding;
 pub mod field;
+pub mod file;
 pub mod model;
 pub mod multilinear;
 pub mod opening;
