@@ -96,7 +96,8 @@ impl Network {
                 Layer::MaxPool { window, .. } => (Vec::new(), max_pool(step, window, left)),
                 _ => {
                     let weights = self.layer_weights(step);
-                    let accumulators = accumulate(step, weights, self.layer_biases(step), left, right);
+                    let accumulators =
+                        accumulate(step, step.layer(), weights, self.layer_biases(step), left, right);
                     let activations = match step.layer().output() {
                         Some(Output::Requantise(rule)) => requantise(rule, &accumulators),
                         _ => Vec::new(),
@@ -116,9 +117,16 @@ impl Network {
     }
 }
 
-/// Accumulators of a layer that has them.
-pub(crate) fn accumulate(step: &Step, weights: &[i8], biases: &[i32], left: &[i8], right: &[i8]) -> Vec<i32> {
-    match *step.layer() {
+/// Accumulators of a layer that has them. The layer has the step's shapes; its multipliers may be others.
+pub(crate) fn accumulate(
+    step: &Step,
+    layer: &Layer,
+    weights: &[i8],
+    biases: &[i32],
+    left: &[i8],
+    right: &[i8],
+) -> Vec<i32> {
+    match *layer {
         Layer::Dense { .. } => weighted::dense(step, weights, biases, left),
         Layer::Conv { window, padding, .. } => weighted::conv(step, window, padding, weights, biases, left),
         Layer::AveragePool {

@@ -4,6 +4,8 @@
 //! sums, requantised by shifts, as docs/spec/arithmetic.md says. [`Network::run`] gives the [`Answer`], [`Network::trace`]
 //! every number on the way, which provers and disputes need. [`reference`] is the same written plainly.
 //!
+//! A [`FloatNetwork`] is what was trained; [`quantise()`] makes integers of it and says what that cost.
+//!
 //! A [`Model`] adds what the numbers mean, and has a file; its [`Card`] is what of it is public.
 
 #![deny(unsafe_code)]
@@ -11,14 +13,20 @@
 mod answer;
 mod decimal;
 mod execute;
+mod float;
 mod metadata;
 mod model;
 mod network;
+mod quantise;
 pub mod reference;
 
 pub use answer::{Answer, AnswerError};
 pub use decimal::Decimal;
 pub use execute::{InputError, Trace};
+pub use float::{FloatError, FloatLayer, FloatNetwork, Operator};
 pub use metadata::{FORMAT, LONGEST_NAME, Metadata, MetadataError, QuantisedRow, RowError, Scaling, Task};
 pub use model::{Card, MOST_METADATA_BYTES, MOST_MODEL_BYTES, Model, ModelError};
 pub use network::{Network, NetworkError};
+pub use quantise::{
+    Comparison, InputScaling, LayerReport, QuantiseError, QuantiseOptions, Quantised, compare, quantise,
+};
