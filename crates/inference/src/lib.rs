@@ -17,8 +17,10 @@ mod float;
 mod metadata;
 mod model;
 mod network;
+mod onnx;
 mod quantise;
 pub mod reference;
+mod rows;
 
 pub use answer::{Answer, AnswerError};
 pub use decimal::Decimal;
@@ -27,6 +29,8 @@ pub use float::{FloatError, FloatLayer, FloatNetwork, Operator};
 pub use metadata::{FORMAT, LONGEST_NAME, Metadata, MetadataError, QuantisedRow, RowError, Scaling, Task};
 pub use model::{Card, MOST_METADATA_BYTES, MOST_MODEL_BYTES, Model, ModelError};
 pub use network::{Network, NetworkError};
+pub use onnx::{Imported, MOST_ONNX_BYTES, OPSETS, OnnxError, import_onnx};
 pub use quantise::{
     Comparison, InputScaling, LayerReport, QuantiseError, QuantiseOptions, Quantised, compare, quantise,
 };
+pub use rows::{MOST_ROWS, MOST_VALUES, Table, TableError};
