@@ -97,7 +97,6 @@ impl RowMasks {
         }
     }
 
-
     /// Commits to them: two sparse rows, then the uniform one.
     pub(crate) fn commit(&mut self, srs: &Srs, conversation: &mut Conversation) {
         let (row, rounds) = rayon::join(

@@ -152,8 +152,7 @@ impl SlotTables {
                 let value = self.columns[Column::Value as usize][*slot] + Fr::from(128);
                 (*slot, (Fr::ONE, byte + beta * value))
             }));
-        let (slots, (numerators, mut denominators)): (Vec<_>, (Vec<_>, Vec<_>)) =
-            fractions.unzip();
+        let (slots, (numerators, mut denominators)): (Vec<_>, (Vec<_>, Vec<_>)) = fractions.unzip();
         invert_all(&mut denominators)?;
         for ((slot, numerator), inverse) in slots.into_iter().zip(numerators).zip(denominators) {
             self.inverses[slot] = numerator * inverse;
