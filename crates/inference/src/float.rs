@@ -5,8 +5,8 @@ mod execute;
 pub(crate) use execute::before_relu;
 
 use counterweight_primitives::architecture::{
-    Architecture, ArchitectureError, Bias, Layer, MOST_SHIFT, Node, Output, Padding, Requantise, Shape,
-    Window,
+    Architecture, ArchitectureError, Bias, Layer, MOST_SHIFT, Node, Output, Padding, Problem, Requantise,
+    Shape, Window,
 };
 
 /// A network in floating point. Its layers are those that an integer network can have, so it can be quantised as it is.
@@ -78,6 +78,9 @@ pub enum FloatError {
         #[source]
         source: ArchitectureError,
     },
+    /// A tensor is too large.
+    #[error("a tensor is refused")]
+    Shape(#[source] Problem),
     /// Another number of weights than the shapes give.
     #[error("node \"{name}\" has {got} weights, its input and outputs make {expected}")]
     Weights {
@@ -292,7 +295,6 @@ impl Operator {
 
 /// Raises shifts from 0 until the bounds hold.
 fn least_shifts(input: Shape, mut layers: Vec<Layer>) -> Result<Architecture, ArchitectureError> {
-    use counterweight_primitives::architecture::Problem;
     loop {
         match Architecture::new(input, layers.clone()) {
             Err(ArchitectureError::Layer {

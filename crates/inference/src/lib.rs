@@ -16,6 +16,7 @@ mod execute;
 mod float;
 mod metadata;
 mod model;
+mod model_file;
 mod network;
 mod onnx;
 mod quantise;
@@ -28,6 +29,7 @@ pub use execute::{InputError, Trace};
 pub use float::{FloatError, FloatLayer, FloatNetwork, Operator};
 pub use metadata::{FORMAT, LONGEST_NAME, Metadata, MetadataError, QuantisedRow, RowError, Scaling, Task};
 pub use model::{Card, MOST_METADATA_BYTES, MOST_MODEL_BYTES, Model, ModelError};
+pub use model_file::{ModelFileError, import_model_file};
 pub use network::{Network, NetworkError};
 pub use onnx::{Imported, MOST_ONNX_BYTES, OPSETS, OnnxError, import_onnx};
 pub use quantise::{
