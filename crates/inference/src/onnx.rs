@@ -160,6 +160,3 @@ pub fn import_onnx(bytes: &[u8]) -> Result<Imported, OnnxError> {
     }
     graph::import(&file.graph, file.opset)
 }
-
-#[cfg(test)]
-mod tests;

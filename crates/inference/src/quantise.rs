@@ -201,6 +201,3 @@ fn layers(
         rows: rows.len(),
     })
 }
-
-#[cfg(test)]
-mod tests;

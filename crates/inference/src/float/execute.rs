@@ -58,10 +58,14 @@ pub(crate) fn before_relu(step: &Step, layer: &FloatLayer, nodes: &[Vec<f32>]) -
             biases,
         } => {
             let (terms, output) = (step.terms(), step.output_shape());
-            let patches = patches(step, *window, *padding, input);
-            let mut result = Vec::with_capacity(output.elements());
-            for (row, bias) in weights.chunks_exact(terms).zip(biases) {
-                result.extend(patches.chunks_exact(terms).map(|patch| bias + dot(row, patch)));
+            let mut result = vec![0.0; output.elements()];
+            // One window at a time: all of them together could be far larger than input and output.
+            let mut patch = Vec::with_capacity(terms);
+            for place in 0..output.plane() {
+                gather(step, *window, *padding, input, place, &mut patch);
+                for (channel, (row, bias)) in weights.chunks_exact(terms).zip(biases).enumerate() {
+                    result[channel * output.plane() + place] = bias + dot(row, &patch);
+                }
             }
             result
         }
@@ -98,30 +102,26 @@ fn dot(row: &[f32], input: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
-fn patches(step: &Step, window: Window, padding: Padding, input: &[f32]) -> Vec<f32> {
+/// What the window shows at one place, channel by channel; zeros outside the plane.
+fn gather(step: &Step, window: Window, padding: Padding, input: &[f32], place: usize, patch: &mut Vec<f32>) {
     let (shape, output) = (step.input_shape(), step.output_shape());
-    let mut patches = Vec::with_capacity(step.terms() * output.plane());
-    for y in 0..output.height() {
-        for x in 0..output.width() {
-            for plane in input.chunks_exact(shape.plane()) {
-                for u in 0..usize::from(window.height) {
-                    let row = y * usize::from(window.stride_y) + u;
-                    for v in 0..usize::from(window.width) {
-                        let column = x * usize::from(window.stride_x) + v;
-                        let row = row.wrapping_sub(usize::from(padding.top));
-                        let column = column.wrapping_sub(usize::from(padding.left));
-                        let is_inside = row < shape.height() && column < shape.width();
-                        patches.push(if is_inside {
-                            plane[row * shape.width() + column]
-                        } else {
-                            0.0
-                        });
-                    }
-                }
+    let top = place / output.width() * usize::from(window.stride_y);
+    let left = place % output.width() * usize::from(window.stride_x);
+    patch.clear();
+    for plane in input.chunks_exact(shape.plane()) {
+        for u in 0..usize::from(window.height) {
+            let row = (top + u).wrapping_sub(usize::from(padding.top));
+            for v in 0..usize::from(window.width) {
+                let column = (left + v).wrapping_sub(usize::from(padding.left));
+                let is_inside = row < shape.height() && column < shape.width();
+                patch.push(if is_inside {
+                    plane[row * shape.width() + column]
+                } else {
+                    0.0
+                });
             }
         }
     }
-    patches
 }
 
 fn in_windows(

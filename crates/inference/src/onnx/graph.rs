@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use counterweight_primitives::architecture::{Padding, Shape, Window};
+use counterweight_primitives::architecture::{MOST_LAYERS, Padding, Shape, Window};
 
 use super::{
     Imported, OnnxError,
@@ -191,12 +191,15 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A node's number as layers hold it.
+    /// A node's number as layers hold it. Graphs that grow deeper than a network can be end here.
     pub(super) fn number(&self, view: &View, reader_label: &str) -> Result<u8, OnnxError> {
-        u8::try_from(view.node).map_err(|_| OnnxError::Unsupported {
+        let number = u8::try_from(view.node)
+            .ok()
+            .filter(|_| self.layers.len() < MOST_LAYERS);
+        number.ok_or_else(|| OnnxError::Unsupported {
             node: reader_label.to_owned(),
             operator: "graph".to_owned(),
-            reason: "there are too many layers before it".to_owned(),
+            reason: format!("there are {MOST_LAYERS} layers before it, as many as a network has"),
         })
     }
 

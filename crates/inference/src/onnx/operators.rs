@@ -476,7 +476,7 @@ fn reduce_mean<'a>(
         return Err(reader.refuse("only the mean over the axes 2 and 3 is supported"));
     }
     let keeps = reader.integer("keepdims", 1) != 0;
-    let view = global_pool(builder, reader, "GlobalAveragePool", &operands[..1])?;
+    let view = global_pool(builder, reader, "GlobalAveragePool", operands)?;
     Ok(View {
         is_vector: !keeps,
         ..view
