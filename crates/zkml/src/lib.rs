@@ -9,6 +9,7 @@
 //! | [`commit`] | commitments to rows of large and of small numbers |
 //! | [`opening`] | Mercury and HyperKZG |
 //! | [`model`] | a committed model: answer inputs and prove the answers |
+//! | [`secret`] | the file its owner keeps |
 //! | [`input`] | commitments to private inputs |
 //!
 //! The argument is specified in `docs/spec/zkml.md`.
@@ -23,12 +24,14 @@ pub mod model;
 pub mod opening;
 mod prover;
 pub mod random;
+pub mod secret;
 pub mod srs;
 mod witness;
 
+pub use counterweight_zkml_verifier::file::ModelKey;
 pub use error::ProveError;
 pub use input::InputCommitment;
-pub use model::{Input, ModelKey, ProvenAnswer, SecretModel, default_row_bits};
+pub use model::{Input, ProvenAnswer, SecretModel, default_row_bits};
 pub use prover::Phase;
 
 #[cfg(test)]

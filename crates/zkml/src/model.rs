@@ -4,15 +4,15 @@ use std::fmt;
 
 use counterweight_inference::Network;
 use counterweight_primitives::architecture::Architecture;
+use counterweight_zkml_verifier::file::ModelKey;
 use counterweight_zkml_verifier::model::{Model, WeightCommitment};
 use counterweight_zkml_verifier::opening::Scheme;
 use counterweight_zkml_verifier::plan::{
     FEWEST_ROW_BITS, MOST_ROW_BITS, Plan, PlanError, Visibility, WeightPlan, mask_coefficients,
 };
-use counterweight_zkml_verifier::srs::SrsId;
 use counterweight_zkml_verifier::transcript::keccak256;
 use counterweight_zkml_verifier::verify::{InputStatement, PROTOCOL, RegistrationPlan, Statement};
-use counterweight_zkml_verifier::{Fr, G1Affine, Transcript, VerifyError, verify_registration};
+use counterweight_zkml_verifier::{Fr, G1Affine, Transcript};
 use rand_core::RngCore;
 use rayon::prelude::*;
 
@@ -24,33 +24,6 @@ use crate::prover::{self, Job, Phase};
 use crate::random;
 use crate::srs::Srs;
 use crate::witness::{PackedWeights, SlotMasks, Witness, commit_mixed, commit_small};
-
-/// What everybody needs to check a model's answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelKey {
-    /// Architecture and hiding commitment to the weights.
-    pub model: Model,
-    /// The set-up it was committed to under.
-    pub srs: SrsId,
-    /// The proof that all weights are int8.
-    pub registration: Vec<u8>,
-}
-
-impl ModelKey {
-    /// Its name, on chain and in every proof.
-    #[must_use]
-    pub fn id(&self) -> [u8; 32] {
-        self.model.id(self.srs)
-    }
-
-    /// Checks that the commitment holds int8 weights, once before any answer is believed.
-    ///
-    /// # Errors
-    /// [`VerifyError`].
-    pub fn verify(&self, srs: &counterweight_zkml_verifier::VerifierSrs) -> Result<(), VerifyError> {
-        verify_registration(srs, &self.model, &self.registration)
-    }
-}
 
 /// A model as its owner keeps it: weights, and what hides them in the commitment. **Whoever has it has the model.**
 pub struct SecretModel {
@@ -137,6 +110,7 @@ impl SecretModel {
                 model,
                 srs: srs.id(),
                 registration: Vec::new(),
+                card: Vec::new(),
             },
         };
         secret.key.registration = secret.register(srs, rng)?;

@@ -22,6 +22,11 @@ pub(crate) struct PackedWeights {
 impl PackedWeights {
     /// Puts a network's weights in their places, and draws the mask cells.
     pub(crate) fn new(plan: &WeightPlan, network: &Network, rng: &mut impl RngCore) -> Self {
+        Self::with_masks(plan, network, std::array::from_fn(|_| random::scalar(rng)))
+    }
+
+    /// Puts a network's weights in their places, with mask cells that were drawn before.
+    pub(crate) fn with_masks(plan: &WeightPlan, network: &Network, masks: [Fr; REGISTRATION_MASKS]) -> Self {
         let mut cells = vec![0_i8; plan.rows << plan.row_bits];
         let steps = network.architecture().steps();
         for block in &plan.blocks {
@@ -42,10 +47,7 @@ impl PackedWeights {
                 }
             }
         }
-        Self {
-            cells,
-            masks: std::array::from_fn(|_| random::scalar(rng)),
-        }
+        Self { cells, masks }
     }
 
     /// One row, without the mask cells.

@@ -1,0 +1,222 @@
+//! `cw model`: models trained here, and networks whose answers are proven.
+
+mod import;
+mod publish;
+
+use std::{
+    fs,
+    io::{IsTerminal as _, Write as _, stdout},
+    path::{Path, PathBuf},
+};
+
+use counterweight_provenance::{ledger::AssetKind, lineage::Direction, manifest::Manifest};
+use serde_json::{Value, json};
+
+pub(super) use publish::inference_verifier;
+
+use super::Context;
+use crate::{
+    arguments::ThingName,
+    error::{CliError, Code},
+    output::{Answer, Cell, Table},
+    project::Project,
+    session::{Asset, Assets, Session},
+};
+
+/// Largest model that is exported.
+const MODEL_BYTES: u64 = 65 << 20;
+
+/// What to do with models.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// List models, every version
+    List,
+    /// Show one model in full
+    Show {
+        /// The model, `name` or `name@2`
+        name: ThingName,
+    },
+    /// Import an ONNX network as integers, so that it gives the same answers everywhere and they can be proven
+    Import(import::Arguments),
+    /// Commit to a network's weights and register the commitment, so that its answers can be proven
+    Publish(publish::Arguments),
+    /// Write a model's parameters as a safetensors file, checked against its published digest
+    Export {
+        /// The model, `name` or `name@2`
+        name: ThingName,
+        /// The file to write; `-` for standard output [default: NAME-VERSION.safetensors]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// Does it.
+///
+/// # Errors
+/// [`Code::UnknownName`], and those of chain and files.
+pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliError> {
+    match command {
+        Command::Import(arguments) => return import::run(arguments, context),
+        Command::Publish(arguments) => return publish::run(arguments, context),
+        Command::List | Command::Show { .. } | Command::Export { .. } => {}
+    }
+    let project = Project::open(&context.global)?;
+    let session = Session::open(&project, context)?;
+    let contracts = session.contracts()?;
+    let assets = Assets::read(&contracts, &session.blobs)?;
+    match command {
+        Command::Import(_) | Command::Publish(_) | Command::List => Ok(list(&assets)),
+        Command::Show { name } => show(assets.find(AssetKind::Model, &name.0)?, &assets),
+        Command::Export { name, output } => export(
+            &session,
+            assets.find(AssetKind::Model, &name.0)?,
+            output.as_deref(),
+            context,
+        ),
+    }
+}
+
+fn metric(asset: &Asset) -> String {
+    match &asset.manifest {
+        Some(Manifest::Model(manifest)) => manifest
+            .metrics
+            .iter()
+            .find(|metric| metric.name == "accuracy")
+            .map_or_else(
+                || "-".to_owned(),
+                |metric| format!("{:.3} on {}", metric.value.to_f64(), metric.data),
+            ),
+        _ => "-".to_owned(),
+    }
+}
+
+fn list(assets: &Assets) -> Answer {
+    let mut table = Table::new(["model", "accuracy", "parents", "published", "digest"]);
+    let mut rows = Vec::new();
+    let mut answer = Answer::new("model-list/1");
+    for asset in assets.of_kind(AssetKind::Model) {
+        table.push([
+            Cell::text(asset.full_name()),
+            Cell::text(metric(asset)),
+            Cell::number(asset.record.parents.len()),
+            Cell::text(asset.record.registered_at.to_rfc3339()),
+            Cell::Digest(asset.record.asset.content),
+        ]);
+        rows.push(summary(asset));
+        answer = answer.id(asset.full_name());
+    }
+    if table.is_empty() {
+        return answer.json("models", rows).line("No model yet.").next("cw train");
+    }
+    answer.json("models", rows).table(table)
+}
+
+fn summary(asset: &Asset) -> Value {
+    json!({
+        "name": asset.name(),
+        "version": asset.record.asset.version,
+        "asset": asset.record.id,
+        "content": asset.record.asset.content,
+        "manifest": asset.record.asset.manifest,
+        "owner": asset.record.owner,
+        "published_at": asset.record.registered_at.to_rfc3339(),
+    })
+}
+
+fn show(asset: &Asset, assets: &Assets) -> Result<Answer, CliError> {
+    let manifest = match &asset.manifest {
+        Some(manifest) => serde_json::to_value(manifest).unwrap_or(Value::Null),
+        None => Value::Null,
+    };
+    let mut fields = vec![
+        ("model", Cell::text(asset.full_name())),
+        ("content", Cell::Digest(asset.record.asset.content)),
+        ("manifest", Cell::Digest(asset.record.asset.manifest)),
+        ("owner", Cell::Account(asset.record.owner)),
+        ("published", Cell::text(asset.record.registered_at.to_rfc3339())),
+    ];
+    if let Some(Manifest::Model(model)) = &asset.manifest {
+        fields.push(("architecture", Cell::text(&model.architecture.family)));
+        fields.push((
+            "parameters",
+            Cell::text(model.architecture.parameters.to_string()),
+        ));
+        fields.push(("purposes", Cell::text(model.purposes.names().join(", "))));
+        for metric in &model.metrics {
+            fields.push((
+                "measured",
+                Cell::text(format!(
+                    "{} {} on {} ({} rows)",
+                    metric.name, metric.value, metric.data, metric.rows
+                )),
+            ));
+        }
+    }
+    let tree = assets.lineage()?.tree(asset.record.id, Direction::Ancestors, 8)?;
+    let Value::Object(members) = summary(asset) else {
+        return Err(CliError::fault("a summary is no object"));
+    };
+    let answer = members
+        .into_iter()
+        .fold(Answer::new("model/1"), |answer, (name, value)| {
+            answer.json(&name, value)
+        });
+    Ok(answer
+        .json("card", manifest)
+        .json(
+            "parents",
+            serde_json::to_value(&asset.record.parents).unwrap_or(Value::Null),
+        )
+        .fields(fields)
+        .heading("Came from, with the part of its income that flows there")
+        .line(tree.to_text().trim_end())
+        .id(asset.full_name())
+        .next(format!("cw verify model {}", asset.full_name())))
+}
+
+fn export(
+    session: &Session<'_>,
+    asset: &Asset,
+    output: Option<&Path>,
+    context: &Context,
+) -> Result<Answer, CliError> {
+    let bytes = session.blobs.get(&asset.record.asset.content, MODEL_BYTES)?;
+    let name = format!("{}-{}.safetensors", asset.name(), asset.record.asset.version);
+    let path = output.map_or_else(|| PathBuf::from(&name), Path::to_owned);
+    if path == Path::new("-") {
+        if stdout().is_terminal() {
+            return Err(
+                CliError::new(Code::Usage, "a model's bytes are not for a terminal")
+                    .fix(format!("cw model export {} --output {name}", asset.full_name())),
+            );
+        }
+        let written = stdout().lock().write_all(&bytes);
+        written.map_err(|error| unwritable(&path, &error))?;
+        return Ok(Answer::new("model-export/1"));
+    }
+    if path.exists() && !context.global.yes {
+        return Err(
+            CliError::new(Code::AlreadyThere, format!("{} exists already", path.display()))
+                .fix("choose another name with --output, or add --yes to replace it"),
+        );
+    }
+    if !context.global.dry_run {
+        fs::write(&path, &bytes).map_err(|error| unwritable(&path, &error))?;
+    }
+    Ok(Answer::new("model-export/1")
+        .json("model", asset.full_name())
+        .json("file", path.display().to_string())
+        .json("bytes", bytes.len())
+        .json("content", asset.record.asset.content.to_string())
+        .line(path.display().to_string())
+        .id(path.display().to_string()))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::new(
+        Code::FileUnreadable,
+        format!("{} cannot be written", path.display()),
+    )
+    .fact("system", error.to_string())
+    .fix("check the folder's permissions and the disk's free space")
+}
