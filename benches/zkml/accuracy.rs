@@ -2,9 +2,7 @@
 
 use std::{fs::File, time::Instant};
 
-use counterweight_inference::{
-    Decimal, FORMAT, Metadata, Model, QuantiseOptions, Table, compare, import_onnx, quantise,
-};
+use counterweight_inference::{Description, QuantiseOptions, Table, compare, import_onnx, quantise};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let paths: Vec<String> = std::env::args().skip(1).collect();
@@ -30,16 +28,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             layer.elements
         );
     }
-    let metadata = Metadata {
-        format: FORMAT.to_owned(),
+    let model = quantised.into_model(Description {
         name: "bench".to_owned(),
-        input: quantised.scaling,
-        features: Vec::new(),
         task: imported.task,
-        output_unit: Decimal::new(quantised.output_unit).ok_or("no unit")?,
+        features: Vec::new(),
         labels: Vec::new(),
-    };
-    let model = Model::new(quantised.network, metadata)?;
+    })?;
     let labels = test.classes(&[]).ok_or("the test rows need a column label")?;
     let start = Instant::now();
     let found = compare(&imported.network, &model, &test.rows, &labels);

@@ -33,6 +33,7 @@ pub use model_file::{ModelFileError, import_model_file};
 pub use network::{Network, NetworkError};
 pub use onnx::{Imported, MOST_ONNX_BYTES, OPSETS, OnnxError, import_onnx};
 pub use quantise::{
-    Comparison, InputScaling, LayerReport, QuantiseError, QuantiseOptions, Quantised, compare, quantise,
+    Comparison, Description, InputScaling, LayerReport, QuantiseError, QuantiseOptions, Quantised, compare,
+    quantise,
 };
 pub use rows::{MOST_ROWS, MOST_VALUES, Table, TableError};

@@ -20,7 +20,9 @@ pub use report::{Comparison, LayerReport, compare};
 
 use counterweight_primitives::architecture::{Architecture, ArchitectureError, Layer};
 
-use crate::{FloatNetwork, Network, NetworkError, Scaling};
+use crate::{
+    Decimal, FORMAT, FloatNetwork, Metadata, Model, ModelError, Network, NetworkError, Scaling, Task,
+};
 use rows::Rows;
 use search::Chosen;
 
@@ -61,6 +63,39 @@ pub struct Quantised {
     pub layers: Vec<LayerReport>,
     /// Calibration rows used.
     pub rows: usize,
+}
+
+/// What a caller knows of a model beside its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// The model's name.
+    pub name: String,
+    /// What its output means: [`Imported::task`](crate::Imported).
+    pub task: Task,
+    /// Names of the input's elements, or none.
+    pub features: Vec<String>,
+    /// Names of the classes, or none.
+    pub labels: Vec<String>,
+}
+
+impl Quantised {
+    /// The network as a model that has a file.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the description does not fit, or an output has no unit.
+    pub fn into_model(self, description: Description) -> Result<Model, ModelError> {
+        let metadata = Metadata {
+            format: FORMAT.to_owned(),
+            name: description.name,
+            input: self.scaling,
+            features: description.features,
+            task: description.task,
+            // A unit that is not finite becomes 0 here, and is refused there.
+            output_unit: Decimal::new(self.output_unit).unwrap_or_default(),
+            labels: description.labels,
+        };
+        Model::new(self.network, metadata)
+    }
 }
 
 /// Why a network could not be quantised.
@@ -201,3 +236,6 @@ fn layers(
         rows: rows.len(),
     })
 }
+
+#[cfg(test)]
+mod tests;

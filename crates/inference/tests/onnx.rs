@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use counterweight_inference::{
-    Decimal, FORMAT, FloatNetwork, Imported, InputScaling, Metadata, Model, OnnxError, QuantiseOptions, Task,
-    import_onnx, quantise, reference,
+    Description, FloatNetwork, Imported, InputScaling, Model, OnnxError, QuantiseOptions, Task, import_onnx,
+    quantise, reference,
 };
 use serde::Deserialize;
 
@@ -70,20 +70,17 @@ fn integers_come_near_and_fast_and_plain_agree() {
         let quantised = quantise(&imported.network, &rows, QuantiseOptions::default()).unwrap();
         let last = quantised.layers.last().unwrap();
         assert!(last.snr_db > 22.0, "{name}: {:#?}", quantised.layers);
-        let metadata = Metadata {
-            format: FORMAT.to_owned(),
+        let description = Description {
             name: name.clone(),
-            input: quantised.scaling,
-            features: Vec::new(),
             task: if imported.task == Task::Binary {
                 Task::Binary
             } else {
                 Task::Values
             },
-            output_unit: Decimal::new(quantised.output_unit).unwrap(),
+            features: Vec::new(),
             labels: Vec::new(),
         };
-        let model = Model::new(quantised.network, metadata).unwrap();
+        let model = quantised.into_model(description).unwrap();
         assert_eq!(Model::from_bytes(&model.to_bytes()).unwrap(), model);
         for row in rows.iter().take(3) {
             let input = model.card().quantise(row).unwrap().values;

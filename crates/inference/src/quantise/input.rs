@@ -19,6 +19,8 @@ pub enum InputScaling {
 const MOST_FEATURES: usize = 512;
 /// Ratio of ranges from which elements are scaled one by one.
 const DIFFERENT: f64 = 2.0;
+/// How much further than calibration rows others may reach. It costs a third of a bit; a clamped element costs more.
+const HEADROOM: f64 = 1.25;
 /// Standard deviations beyond which an element is clamped, so that one outlier does not cost all others their resolution.
 const MOST_DEVIATIONS: f64 = 8.0;
 
@@ -69,7 +71,7 @@ fn mean_and_reach(rows: &[&[f64]], index: usize) -> (f64, f64) {
     let mean = values().sum::<f64>() / count;
     let variance = values().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
     let reach = values().fold(0.0_f64, |most, value| most.max((value - mean).abs()));
-    (mean, reach.min(MOST_DEVIATIONS * variance.sqrt()))
+    (mean, (HEADROOM * reach).min(MOST_DEVIATIONS * variance.sqrt()))
 }
 
 fn per_feature(

@@ -14,6 +14,8 @@ use crate::{FloatLayer, float::before_relu};
 /// Weight units tried, in eighths of an octave around the one with which the largest weight is 127: above, weights are coarser
 /// than they need be so that the output meets its unit; below, the largest weights are clamped.
 const EIGHTHS: std::ops::RangeInclusive<i32> = -9..=8;
+/// Largest bias in units of the accumulators, where weights are made coarser for it: three digits hold twice as much.
+const LARGEST_BIAS: f64 = 4_194_304.0;
 /// Bits by which a unit of a bias is finer than one of the output, at least.
 const BIAS_BITS: u8 = 5;
 
@@ -53,13 +55,15 @@ fn trial(
     eighths: i32,
 ) -> Option<Trial> {
     let (weights, biases) = float.operator.parameters()?;
-    let largest = weights
-        .iter()
-        .fold(0.0_f32, |most, weight| most.max(weight.abs()));
-    // Without a weight that is not 0 any unit will do.
-    let largest = if largest > 0.0 { f64::from(largest) } else { 127.0 };
-    let weight_unit = largest / 127.0 * libm::exp2(f64::from(eighths) / 8.0);
-    let unit = weight_unit * rows.input_unit(float, 0);
+    let largest =
+        |values: &[f32]| f64::from(values.iter().fold(0.0_f32, |most, value| most.max(value.abs())));
+    let input_unit = rows.input_unit(float, 0);
+    // Coarser weights where biases are so much larger that three digits would not hold them.
+    let finest = (largest(weights) / 127.0).max(largest(biases) / (input_unit * LARGEST_BIAS));
+    // Where all is 0, any unit will do.
+    let finest = if finest > 0.0 { finest } else { 1.0 };
+    let weight_unit = finest * libm::exp2(f64::from(eighths) / 8.0);
+    let unit = weight_unit * input_unit;
     let weights: Vec<i8> = weights
         .iter()
         .map(|weight| {
