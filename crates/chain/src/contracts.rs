@@ -9,6 +9,7 @@ use alloy_sol_types::sol;
 pub use artifact::{Artifact, Contract};
 pub use asset_registry::IAssetRegistry;
 pub use consent_registry::IConsentRegistry;
+pub use inference_verifier::IInferenceVerifier;
 pub use log_anchor::ILogAnchor;
 pub use royalty_vault::IRoyaltyVault;
 pub use standards::{IDevelopmentToken, IERC20, IERC721, IOwnable, IProxy, IRegistryUser};
@@ -68,6 +69,14 @@ mod royalty_vault {
     alloy_sol_types::sol!(
         #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
         "../../contracts/src/interfaces/IRoyaltyVault.sol"
+    );
+}
+
+/// `contracts/src/interfaces/IInferenceVerifier.sol`.
+mod inference_verifier {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/IInferenceVerifier.sol"
     );
 }
 

@@ -44,6 +44,9 @@ pub struct Deployment {
     pub royalty_vault: Address,
     /// `LogAnchor`.
     pub log_anchor: Address,
+    /// `InferenceVerifier`, where the deployment has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inference_verifier: Option<Address>,
     /// `DevelopmentToken`, only on chain 31337.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub development_token: Option<Address>,

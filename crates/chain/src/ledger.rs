@@ -8,6 +8,7 @@ mod anchors;
 mod assets;
 mod consent;
 mod failure;
+mod inference;
 mod refusal;
 mod royalties;
 mod studies;
@@ -20,6 +21,7 @@ use alloy_primitives::{B256, U256};
 use alloy_sol_types::{SolCall, SolEvent};
 use counterweight_primitives::{Address, UnixSeconds};
 
+pub use inference::{InferenceCheck, RegisteredModel};
 pub use refusal::Refusal;
 pub use studies::{CollectionPublication, ModelPublication};
 pub use tokens::TokenDescription;

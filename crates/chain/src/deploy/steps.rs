@@ -111,6 +111,7 @@ pub(super) fn run(
         training_rounds,
         royalty_vault,
         log_anchor,
+        inference_verifier: None,
         development_token,
     })
 }
