@@ -11,14 +11,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{:<28} {:>10} {:>12} {:>12}",
         "network", "weights", "fast", "plain"
     );
-    for widths in [&[784, 128, 10][..], &synthetic::MILLION, &synthetic::TEN_MILLION] {
-        let (network, input) = synthetic::mlp(widths, 1)?;
-        let name: Vec<String> = widths.iter().map(u16::to_string).collect();
+    let lenet = synthetic::lenet(1)?;
+    let mlp = |widths: &[u16]| synthetic::mlp(widths, 1);
+    for (name, (network, input)) in [
+        ("784-128-10", mlp(&[784, 128, 10])?),
+        ("LeNet-5", lenet),
+        ("784-1024-200-10", mlp(&synthetic::MILLION)?),
+        ("1024-3072-2048-256-10", mlp(&synthetic::TEN_MILLION)?),
+    ] {
         let fast = best(|| drop(std::hint::black_box(network.run(&input))));
         let plain = best(|| drop(std::hint::black_box(reference::run(&network, &input))));
         eprintln!(
-            "{:<28} {:>10} {fast:>12.1?} {plain:>12.1?}",
-            name.join("-"),
+            "{name:<28} {:>10} {fast:>12.1?} {plain:>12.1?}",
             network.weights().len()
         );
         check(&network, &input)?;

@@ -1,7 +1,9 @@
 //! Networks of a wished size with random weights: what matters to a prover's or executor's time is their shape.
 
 use counterweight_inference::Network;
-use counterweight_primitives::architecture::{Architecture, Bias, Layer, Node, Output, Requantise, Shape};
+use counterweight_primitives::architecture::{
+    Architecture, Bias, Layer, Node, Output, Padding, Requantise, Shape, Window,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 
@@ -33,7 +35,58 @@ pub(crate) fn mlp(widths: &[u16], seed: u64) -> Result<(Network, Vec<i8>), Box<d
             },
         })
         .collect();
-    let architecture = Architecture::new(Shape::vector(usize::from(widths[0]))?, layers)?;
+    fill(
+        Architecture::new(Shape::vector(usize::from(widths[0]))?, layers)?,
+        seed,
+    )
+}
+
+/// LeNet-5 with max pools, on pictures of 28x28.
+pub(crate) fn lenet(seed: u64) -> Result<(Network, Vec<i8>), Box<dyn std::error::Error>> {
+    let bias = Bias { digits: 2, shift: 0 };
+    let relu = |shift| Output::Requantise(Requantise { shift, relu: true });
+    let window = |side, stride| Window {
+        height: side,
+        width: side,
+        stride_y: stride,
+        stride_x: stride,
+    };
+    let conv = |input, channels, padding, shift| Layer::Conv {
+        input: Node(input),
+        channels,
+        window: window(5, 1),
+        padding: Padding {
+            top: padding,
+            left: padding,
+            bottom: padding,
+            right: padding,
+        },
+        bias,
+        output: relu(shift),
+    };
+    let pool = |input| Layer::MaxPool {
+        input: Node(input),
+        window: window(2, 2),
+    };
+    let dense = |input, outputs, output| Layer::Dense {
+        input: Node(input),
+        outputs,
+        bias,
+        output,
+    };
+    let layers = vec![
+        conv(0, 6, 2, 9),
+        pool(1),
+        conv(2, 16, 0, 10),
+        pool(3),
+        dense(4, 120, relu(10)),
+        dense(5, 84, relu(9)),
+        dense(6, 10, Output::Raw),
+    ];
+    fill(Architecture::new(Shape::new(1, 28, 28)?, layers)?, seed)
+}
+
+fn fill(architecture: Architecture, seed: u64) -> Result<(Network, Vec<i8>), Box<dyn std::error::Error>> {
     let mut random = ChaCha20Rng::seed_from_u64(seed);
     let mut bytes = vec![0_u8; architecture.weights()];
     random.fill_bytes(&mut bytes);
@@ -41,7 +94,7 @@ pub(crate) fn mlp(widths: &[u16], seed: u64) -> Result<(Network, Vec<i8>), Box<d
     let biases = (0..architecture.biases())
         .map(|_| i32::from(random.next_u32() as i16) / 2)
         .collect();
-    let mut input = vec![0_u8; usize::from(widths[0])];
+    let mut input = vec![0_u8; architecture.input().elements()];
     random.fill_bytes(&mut input);
     let input = input.into_iter().map(|byte| byte as i8).collect();
     Ok((Network::new(architecture, weights, biases)?, input))
