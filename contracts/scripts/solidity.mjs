@@ -7,12 +7,14 @@ import { fileURLToPath } from 'node:url';
 const require = createRequire(import.meta.url);
 export const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 
-/** What gets an artifact: the source that holds it, and its name. */
+/** What gets an artifact: the source that holds it, its name, and its settings if they are not the `plain` ones. */
 export const deployables = [
+  ['src/ArchitecturePlanner.sol', 'ArchitecturePlanner'],
   ['src/AssetRegistry.sol', 'AssetRegistry'],
   ['src/ConsentRegistry.sol', 'ConsentRegistry'],
   ['src/DevelopmentToken.sol', 'DevelopmentToken'],
   ['@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol', 'ERC1967Proxy'],
+  ['src/InferenceVerifier.sol', 'InferenceVerifier', 'arithmetic'],
   ['src/LogAnchor.sol', 'LogAnchor'],
   ['src/RoyaltyVault.sol', 'RoyaltyVault'],
   ['@openzeppelin/contracts/governance/TimelockController.sol', 'TimelockController'],
@@ -24,10 +26,33 @@ export const deployables = [
  * intermediate representation (viaIR) would save one to four gas in a hundred, and take three times as long.
  */
 export const settings = {
-  evmVersion: 'cancun',
-  metadata: { appendCBOR: false, bytecodeHash: 'none' },
-  optimizer: { enabled: true, runs: 1_000 },
-  viaIR: false,
+  plain: {
+    evmVersion: 'cancun',
+    metadata: { appendCBOR: false, bytecodeHash: 'none' },
+    optimizer: { enabled: true, runs: 1_000 },
+    viaIR: false,
+  },
+  // For code that is mostly arithmetic with 32-byte constants: those are pushed rather than copied from the code's end, and
+  // small functions are not repeated where they are called, so that the code fits.
+  arithmetic: {
+    evmVersion: 'cancun',
+    metadata: { appendCBOR: false, bytecodeHash: 'none' },
+    optimizer: {
+      details: {
+        constantOptimizer: true,
+        cse: true,
+        deduplicate: true,
+        inliner: false,
+        jumpdestRemover: true,
+        orderLiterals: true,
+        peephole: true,
+        yul: true,
+      },
+      enabled: true,
+      runs: 200,
+    },
+    viaIR: false,
+  },
 };
 
 function read(name) {
@@ -37,19 +62,24 @@ function read(name) {
 
 /** Artifacts by contract name. Throws with the compiler's words on an error, and on a warning in our own sources. */
 export function compile() {
+  return Object.assign({}, ...Object.keys(settings).map(compileWith));
+}
+
+function compileWith(name) {
   const solc = require('solc');
+  const chosen = deployables.filter(([, , theirs = 'plain']) => theirs === name);
   const input = {
     language: 'Solidity',
     settings: {
-      ...settings,
+      ...settings[name],
       outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
     },
-    sources: Object.fromEntries(deployables.map(([source]) => [source, { content: read(source) }])),
+    sources: Object.fromEntries(chosen.map(([source]) => [source, { content: read(source) }])),
   };
-  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: (name) => ({ contents: read(name) }) }));
+  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: (file) => ({ contents: read(file) }) }));
   const complaints = (output.errors ?? []).filter((each) => each.severity === 'error' || each.sourceLocation?.file.startsWith('src/'));
   if (complaints.length !== 0) throw new Error(complaints.map((each) => each.formattedMessage).join('\n'));
-  return Object.fromEntries(deployables.map(([source, contractName]) => {
+  return Object.fromEntries(chosen.map(([source, contractName]) => {
     const { abi, evm } = output.contracts[source][contractName];
     return [contractName, {
       abi,
@@ -57,7 +87,7 @@ export function compile() {
       compiler: `solc ${solc.version().replace(/\.Emscripten.*/, '')}`,
       contractName,
       deployedBytecode: `0x${evm.deployedBytecode.object}`,
-      settings,
+      settings: settings[name],
       sourceName: source,
     }];
   }));

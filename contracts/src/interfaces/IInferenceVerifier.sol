@@ -20,6 +20,30 @@ interface IInferenceVerifier {
     /// @param modelId The id given
     error UnknownModel(bytes32 modelId);
 
+    /// @notice The commitment does not have as many rows as the architecture takes
+    error CommitmentRefused();
+
+    /// @notice The proof that every weight is an int8 does not hold
+    error RegistrationRefused();
+
+    /// @notice A precompiled contract of the chain gave no answer: too little gas, or the chain lacks it. A proof is never
+    /// called bad for this
+    /// @param precompile Its address
+    error PrecompileFailed(uint256 precompile);
+
+    /// @notice The contract that keeps a model could not be made
+    error StorageRefused();
+
+    /// @notice The set-up's point is none, or its secret is zero or one
+    error SetUpRefused();
+
+    /// @notice The development set-up, under which anybody can forge, is for chain 31337 alone
+    /// @param chainId This chain
+    error DevelopmentSetUp(uint256 chainId);
+
+    /// @notice The set-up that proofs rest on (docs/spec/opening.md)
+    function srsId() external view returns (bytes32);
+
     /// @notice Registers a model; registering it again gives the same id and changes nothing (anyone may call)
     /// @param architecture The architecture's canonical bytes (docs/spec/arithmetic.md)
     /// @param commitment The rows that commit to the weights (docs/spec/zkml.md)

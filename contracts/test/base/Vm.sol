@@ -22,6 +22,12 @@ interface Vm {
         external
         pure
         returns (bytes memory);
+    function chainId(uint256 id) external;
+    function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
+    function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
+    function parseJsonBytes32(string calldata json, string calldata key) external pure returns (bytes32);
+    function parseJsonString(string calldata json, string calldata key) external pure returns (string memory);
+    function toString(uint256 value) external pure returns (string memory);
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256 gas);
     function assertTrue(bool condition) external pure;
     function assertTrue(bool condition, string calldata message) external pure;

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity 0.8.37;
+
+import {ORDER} from "./Scalars.sol";
+
+/// @title Multilinear extensions that a verifier evaluates itself
+/// @notice A point is the address in memory of its first coordinate, with its number of coordinates (`bits`); the first is
+/// the most significant bit of an index. `eq(x, y)` is the product of `x_i y_i + (1 - x_i)(1 - y_i)`.
+/// @dev Coordinates are below the order; so are results. No function leaves memory allocated but the tables.
+library Multilinear {
+    /// @dev eq(left, right).
+    function equal(uint256 bits, uint256 left, uint256 right) internal pure returns (uint256 product) {
+        assembly ("memory-safe") {
+            let order := ORDER
+            product := 1
+            for { let end := add(left, shl(5, bits)) } lt(left, end) {
+                left := add(left, 32)
+                right := add(right, 32)
+            } {
+                let x := mload(left)
+                let y := mload(right)
+                let both := mulmod(x, y, order)
+                // 2xy + 1 - x - y, kept positive by twice the order.
+                product := mulmod(product, sub(add(add(both, both), add(add(order, order), 1)), add(x, y)), order)
+            }
+        }
+    }
+
+    /// @dev eq(point, index).
+    function corner(uint256 index, uint256 bits, uint256 point) internal pure returns (uint256 product) {
+        assembly ("memory-safe") {
+            let order := ORDER
+            product := 1
+            for { let x := add(point, shl(5, bits)) } gt(x, point) {} {
+                x := sub(x, 32)
+                let coordinate := mload(x)
+                if iszero(and(index, 1)) { coordinate := sub(add(order, 1), coordinate) }
+                product := mulmod(product, coordinate, order)
+                index := shr(1, index)
+            }
+        }
+    }
+
+    /// @dev Sum of eq(left, i) eq(right, i) over i < size, size <= 2^bits.
+    function equalBelow(uint256 size, uint256 bits, uint256 left, uint256 right) internal pure returns (uint256 sum) {
+        if (size >> bits != 0) return equal(bits, left, right);
+        assembly ("memory-safe") {
+            let order := ORDER
+            // From the last bit up: `sum` over indices below the size's bits so far, `all` over every index.
+            let all := 1
+            let x := add(left, shl(5, bits))
+            let offset := sub(right, left)
+            for {} gt(x, left) {} {
+                x := sub(x, 32)
+                let a := mload(x)
+                let b := mload(add(x, offset))
+                let both := mulmod(a, b, order)
+                let neither := sub(add(both, add(add(order, order), 1)), add(a, b))
+                switch and(size, 1)
+                case 0 { sum := mulmod(neither, sum, order) }
+                default { sum := addmod(mulmod(neither, all, order), mulmod(both, sum, order), order) }
+                all := mulmod(all, add(neither, both), order)
+                size := shr(1, size)
+            }
+        }
+    }
+
+    /// @dev Sum of eq(point, i) over i < size, size <= 2^bits.
+    function sumBelow(uint256 size, uint256 bits, uint256 point) internal pure returns (uint256 sum) {
+        if (size >> bits != 0) return 1;
+        assembly ("memory-safe") {
+            let order := ORDER
+            for { let x := add(point, shl(5, bits)) } gt(x, point) {} {
+                x := sub(x, 32)
+                let one := mload(x)
+                let zero := sub(add(order, 1), one)
+                switch and(size, 1)
+                case 0 { sum := mulmod(zero, sum, order) }
+                default { sum := addmod(zero, mulmod(one, sum, order), order) }
+                size := shr(1, size)
+            }
+        }
+    }
+
+    /// @dev The table of eq(point, i) for i < size, 0 < size <= 2^bits: a word each from `table` on, newly allocated.
+    function weights(uint256 size, uint256 bits, uint256 point) internal pure returns (uint256 table) {
+        assembly ("memory-safe") {
+            let order := ORDER
+            table := mload(0x40)
+            // The last doubling writes pairs: one word more than an odd size.
+            mstore(0x40, add(table, shl(5, add(size, 1))))
+            mstore(table, 1)
+            for { let left := bits } left {} {
+                left := sub(left, 1)
+                let x := mload(point)
+                point := add(point, 32)
+                // Entries needed after this coordinate, rounded up to whole pairs, and those before it.
+                let needed := shr(left, add(size, sub(shl(left, 1), 1)))
+                let from := add(table, shl(5, shr(1, add(needed, 1))))
+                let to := add(table, shl(6, shr(1, add(needed, 1))))
+                for {} gt(from, table) {} {
+                    from := sub(from, 32)
+                    to := sub(to, 64)
+                    let weight := mload(from)
+                    let high := mulmod(weight, x, order)
+                    mstore(add(to, 32), high)
+                    mstore(to, addmod(weight, sub(order, high), order))
+                }
+            }
+        }
+    }
+
+    /// @dev Sum of left[i] right[i] over two tables.
+    function inner(uint256 size, uint256 left, uint256 right) internal pure returns (uint256 sum) {
+        assembly ("memory-safe") {
+            let order := ORDER
+            for { let end := add(left, shl(5, size)) } lt(left, end) {
+                left := add(left, 32)
+                right := add(right, 32)
+            } { sum := addmod(sum, mulmod(mload(left), mload(right), order), order) }
+        }
+    }
+
+    /// @dev The table of left[i] right[j], j running first, newly allocated.
+    function outer(uint256 leftSize, uint256 left, uint256 rightSize, uint256 right)
+        internal
+        pure
+        returns (uint256 table)
+    {
+        assembly ("memory-safe") {
+            table := mload(0x40)
+            let to := table
+            let rightEnd := add(right, shl(5, rightSize))
+            for { let leftEnd := add(left, shl(5, leftSize)) } lt(left, leftEnd) { left := add(left, 32) } {
+                let weight := mload(left)
+                for { let from := right } lt(from, rightEnd) { from := add(from, 32) } {
+                    mstore(to, mulmod(weight, mload(from), ORDER))
+                    to := add(to, 32)
+                }
+            }
+            mstore(0x40, to)
+        }
+    }
+}
