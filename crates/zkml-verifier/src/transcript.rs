@@ -22,6 +22,9 @@ pub fn keccak256(bytes: &[u8]) -> Word {
 pub struct Transcript {
     state: Word,
     pending: Vec<u8>,
+    /// Challenges that a simulator programmed the oracle to give, the next one last.
+    #[cfg(feature = "simulation")]
+    programmed: Vec<Fr>,
 }
 
 impl Transcript {
@@ -31,7 +34,16 @@ impl Transcript {
         Self {
             state: keccak256(label.as_bytes()),
             pending: Vec::new(),
+            #[cfg(feature = "simulation")]
+            programmed: Vec::new(),
         }
+    }
+
+    /// Starts a conversation whose first challenges are these, whatever is said; the oracle answers the rest.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn programmed(label: &str, challenges: &[Fr]) -> Self {
+        Self { programmed: challenges.iter().rev().copied().collect(), ..Self::new(label) }
     }
 
     /// Absorbs bytes as they are. The protocol around it must fix their number, a multiple of 32.
@@ -72,6 +84,10 @@ impl Transcript {
 
     /// Draws a challenge that depends on everything absorbed so far.
     pub fn challenge(&mut self) -> Fr {
+        #[cfg(feature = "simulation")]
+        if let Some(challenge) = self.programmed.pop() {
+            return challenge;
+        }
         from_word_reduced(&self.challenge_word())
     }
 

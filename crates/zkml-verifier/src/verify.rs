@@ -20,6 +20,8 @@ use crate::srs::VerifierSrs;
 use crate::sumcheck::follow;
 use crate::transcript::Transcript;
 
+#[cfg(feature = "simulation")]
+pub use inference::reduce_inference;
 pub use inference::{InputStatement, Statement, inference_shape, verify_inference};
 pub use registration::{RegistrationPlan, registration_shape, verify_registration};
 
@@ -150,16 +152,40 @@ trait Claims {
     fn coefficients(&self, row_point: &[Fr]) -> RowCoefficients;
 }
 
-/// Follows a proof and checks the one opening everything comes down to.
-fn check<C: Claims>(
+/// The one opening that a proof comes down to.
+#[derive(Debug, Clone)]
+pub struct Reduced {
+    /// The commitment to the row, as the sum of `scalar · point`; the proof's uniform row comes last but one, before the blinding.
+    pub commitment: Vec<(Fr, G1Affine)>,
+    /// Where it is opened.
+    pub point: Vec<Fr>,
+    /// Its value there.
+    pub value: Fr,
+    /// The conversation so far.
+    pub transcript: Transcript,
+}
+
+impl Reduced {
+    fn check(mut self, srs: &VerifierSrs, scheme: Scheme, opening: &[u8]) -> Result<(), VerifyError> {
+        let claim = OpeningClaim {
+            commitment: &self.commitment,
+            point: &self.point,
+            value: self.value,
+        };
+        opening::verify(srs, scheme, &mut self.transcript, &claim, opening)?;
+        Ok(())
+    }
+}
+
+/// Follows a proof to the one opening that everything comes down to.
+fn reduce<C: Claims>(
     srs: &VerifierSrs,
-    scheme: Scheme,
     mut transcript: Transcript,
     weights: &[G1Affine],
     proof: &Proof<'_>,
     tau_bits: usize,
     settle: impl FnOnce(Challenges) -> C,
-) -> Result<(), VerifyError> {
+) -> Reduced {
     let absorb_points = |transcript: &mut Transcript, points: &[G1Affine]| {
         points.iter().for_each(|point| transcript.absorb_point(point));
     };
@@ -215,13 +241,12 @@ fn check<C: Claims>(
             (-proof.blinding, *srs.blinding_generator()),
         ])
         .collect();
-    let claim = OpeningClaim {
-        commitment: &commitment,
-        point: &row_point,
+    Reduced {
+        commitment,
+        point: row_point,
         value: proof.mask_value + combine * row_last,
-    };
-    opening::verify(srs, scheme, &mut transcript, &claim, proof.opening)?;
-    Ok(())
+        transcript,
+    }
 }
 
 /// The functional that the mask segment's coefficients are claimed by: `sums` weighs their sum over the hypercube of the

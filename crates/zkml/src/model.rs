@@ -20,7 +20,7 @@ use crate::conversation::Conversation;
 use crate::error::ProveError;
 use crate::input::InputCommitment;
 use crate::prover::registration::Registration;
-use crate::prover::{self, Job, Phase};
+use crate::prover::{self, Honest, Interference, Job, Phase};
 use crate::random;
 use crate::srs::Srs;
 use crate::witness::{PackedWeights, SlotMasks, Witness, commit_mixed, commit_small};
@@ -171,19 +171,18 @@ impl SecretModel {
         rng: &mut impl RngCore,
         observe: &mut dyn FnMut(Phase),
     ) -> Result<ProvenAnswer, ProveError> {
-        self.prove_spoilt(srs, input, context, rng, observe, &mut |_, _| {})
+        self.prove_with(srs, input, context, rng, (None, &mut Honest), observe)
     }
 
-    /// As [`prove_observed`](Self::prove_observed), with the witness changed before it is committed to: what tests of
-    /// soundness do.
-    pub(crate) fn prove_spoilt(
+    /// As [`prove_observed`](Self::prove_observed), with interference, and in a given conversation: what tests do.
+    pub(crate) fn prove_with(
         &self,
         srs: &Srs,
         input: Input<'_>,
         context: [u8; 32],
         rng: &mut impl RngCore,
+        (transcript, interference): (Option<Transcript>, &mut impl Interference),
         observe: &mut dyn FnMut(Phase),
-        spoil: &mut dyn FnMut(&Plan, &mut Spoilt),
     ) -> Result<ProvenAnswer, ProveError> {
         let commitment = &self.key.model.commitment;
         if srs.variables() != commitment.row_bits {
@@ -211,13 +210,9 @@ impl SecretModel {
         let plan = Plan::new(architecture, commitment.row_bits, statement.visibility())?;
         let trace = self.network.trace(values)?;
         let masks = SlotMasks::draw(used_masks(&plan), rng);
-        let witness = Witness::new(&plan, &trace, masks);
-        let mut spoilt = Spoilt {
-            witness,
-            output: trace.answer().to_bytes(),
-        };
-        spoil(&plan, &mut spoilt);
-        let Spoilt { witness, output } = spoilt;
+        let mut witness = Witness::new(&plan, &trace, masks);
+        let mut output = trace.answer().to_bytes();
+        interference.witness(&plan, &mut witness, &mut output);
         observe(Phase::Witness);
 
         let statement = Statement {
@@ -230,7 +225,10 @@ impl SecretModel {
             .iter()
             .chain(rows)
             .flat_map(counterweight_zkml_verifier::curve::encode_g1);
-        let mut conversation = Conversation::new(self.transcript(&statement), bytes.collect());
+        let mut conversation = Conversation::new(
+            transcript.unwrap_or_else(|| self.transcript(&statement)),
+            bytes.collect(),
+        );
         let job = Job {
             srs,
             scheme: commitment.scheme,
@@ -240,7 +238,7 @@ impl SecretModel {
             input_blindings,
             trace: &trace,
         };
-        prover::infer(&job, &witness, &mut conversation, rng, observe)?;
+        prover::infer(&job, interference, &witness, &mut conversation, rng, observe)?;
         Ok(ProvenAnswer {
             output,
             proof: conversation.finish(),
@@ -266,12 +264,6 @@ impl SecretModel {
             [statement.context, input, keccak256(statement.output)],
         )
     }
-}
-
-/// What a proof is made from, as far as it can be spoilt.
-pub(crate) struct Spoilt {
-    pub(crate) witness: Witness,
-    pub(crate) output: Vec<u8>,
 }
 
 /// Cells of the mask segment that hold masks.

@@ -3,12 +3,13 @@
 use crate::transcript::keccak256;
 
 use super::claims::InferenceClaims;
-use super::{Domain, VerifyError, check};
+use super::{Domain, Reduced, VerifyError, reduce};
 use crate::field::Word;
 use crate::model::{Model, encode_rows};
 use crate::plan::{Plan, Visibility};
 use crate::proof::{Proof, ProofShape, Revealed};
 use crate::srs::VerifierSrs;
+use crate::transcript::Transcript;
 
 /// What is said of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,33 @@ pub fn verify_inference(
     statement: &Statement<'_>,
     proof: &[u8],
 ) -> Result<(), VerifyError> {
+    let (reduced, opening) = follow(srs, model, statement, proof, |domain| domain.transcript())?;
+    reduced.check(srs, model.commitment.scheme, opening)
+}
+
+/// What a proof of inference comes down to in a conversation that a simulator programmed.
+///
+/// # Errors
+/// [`VerifyError`], but for the opening, which is not checked.
+#[cfg(feature = "simulation")]
+pub fn reduce_inference(
+    srs: &VerifierSrs,
+    model: &Model,
+    statement: &Statement<'_>,
+    proof: &[u8],
+    transcript: Transcript,
+) -> Result<Reduced, VerifyError> {
+    follow(srs, model, statement, proof, |_| transcript).map(|(reduced, _)| reduced)
+}
+
+/// Everything but the opening, whose bytes come last.
+fn follow<'a>(
+    srs: &VerifierSrs,
+    model: &Model,
+    statement: &Statement<'_>,
+    proof: &'a [u8],
+    start: impl FnOnce(&Domain<'_>) -> Transcript,
+) -> Result<(Reduced, &'a [u8]), VerifyError> {
     let architecture = &model.architecture;
     let plan = Plan::new(
         architecture,
@@ -130,15 +158,15 @@ pub fn verify_inference(
         InputStatement::Public(values) => values,
         InputStatement::Committed(_) => &[],
     };
-    check(
+    let reduced = reduce(
         srs,
-        model.commitment.scheme,
-        domain.transcript(),
+        start(&domain),
         &proof.weights,
         &proof,
         plan.tau_bits,
         |challenges| InferenceClaims::new(&plan, challenges, revealed, proof.sum, public_input, &output),
-    )
+    );
+    Ok((reduced, proof.opening))
 }
 
 /// The output's values: accumulators of a raw output, otherwise int8.

@@ -5,7 +5,7 @@ use counterweight_primitives::architecture::Architecture;
 use super::claims::table_inverse_at;
 use super::lookups::{entries_at, inverse_holds};
 use super::{
-    Challenges, Claims, Domain, RowCoefficients, VerifyError, check, mask_functional, point_in_vector,
+    Challenges, Claims, Domain, RowCoefficients, VerifyError, reduce, mask_functional, point_in_vector,
 };
 use crate::field::{Fr, eq_at};
 use crate::model::Model;
@@ -116,15 +116,15 @@ pub fn verify_registration(srs: &VerifierSrs, model: &Model, proof: &[u8]) -> Re
         output: zero,
     };
     let scheme = model.commitment.scheme;
-    check(
+    let reduced = reduce(
         srs,
-        scheme,
         domain.transcript(),
         &model.commitment.rows,
         &proof,
         plan.rounds,
         |challenges| RegistrationClaims::new(&plan, challenges, &proof),
-    )
+    );
+    reduced.check(srs, scheme, proof.opening)
 }
 
 /// What is revealed of the weights and lookups after the first sum-check.

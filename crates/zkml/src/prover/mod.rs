@@ -74,9 +74,27 @@ pub(crate) struct Job<'a> {
     pub(crate) trace: &'a Trace,
 }
 
+/// Where a test of soundness or of hiding changes what an honest prover would do. An honest one does nothing.
+pub(crate) trait Interference {
+    /// Once the witness is filled and masks are drawn.
+    fn witness(&mut self, _plan: &Plan, _witness: &mut Witness, _output: &mut Vec<u8>) {}
+    /// Once the masks of the second sum-check and of the opening are drawn.
+    fn row_masks(&mut self, _masks: &mut RowMasks) {}
+    /// Once weights are folded and inputs extended: for each weighted layer.
+    fn layers(&mut self, _plan: &Plan, _layers: &mut [(FoldedLayer, Vec<Fr>)]) {}
+    /// The row that is opened, before the opening.
+    fn opened(&mut self, _row: &[Fr]) {}
+}
+
+/// Interferes with nothing.
+pub(crate) struct Honest;
+
+impl Interference for Honest {}
+
 /// Follows the protocol on from the statement.
 pub(crate) fn infer(
     job: &Job<'_>,
+    interference: &mut impl Interference,
     witness: &Witness,
     conversation: &mut Conversation,
     rng: &mut impl RngCore,
@@ -84,6 +102,7 @@ pub(crate) fn infer(
 ) -> Result<(), ProveError> {
     let Job { srs, plan, .. } = *job;
     let mut row_masks = RowMasks::draw(srs, rng);
+    interference.row_masks(&mut row_masks);
     let first_blindings = random::scalars(rng, plan.first.rows);
     let second_blindings = random::scalars(rng, plan.second.rows);
 
@@ -115,7 +134,7 @@ pub(crate) fn infer(
 
     let tau = conversation.challenges(plan.tau_bits);
     let (lambda, eta) = (conversation.challenge(), conversation.challenge());
-    let layers: Vec<(FoldedLayer, Vec<Fr>)> = plan
+    let mut layers: Vec<(FoldedLayer, Vec<Fr>)> = plan
         .weights
         .iter()
         .filter_map(|block| {
@@ -127,6 +146,7 @@ pub(crate) fn infer(
             Some((folded, extended_input(plan, block, job.trace, output, mask)))
         })
         .collect();
+    interference.layers(plan, &mut layers);
     let mut batch = Batch::new(plan.rounds);
     for instance in slots.instances(plan, challenges, &tau, eta) {
         batch.push(Fr::ONE, Fr::ZERO, instance);
@@ -219,7 +239,7 @@ pub(crate) fn infer(
         &functionals.input,
         &input_cells(plan, job.trace),
     ));
-    reduction.finish(conversation, terms, observe)
+    reduction.finish(conversation, terms, &mut |row| interference.opened(row), observe)
 }
 
 /// Instances of the first sum-check with their weights.

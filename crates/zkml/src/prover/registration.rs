@@ -235,7 +235,7 @@ impl Registration<'_> {
             functional,
             table_row,
         ));
-        reduction.finish(conversation, terms, &mut |_| {})
+        reduction.finish(conversation, terms, &mut |_| {}, &mut |_| {})
     }
 
     fn commit_first(&self, counts: &[u32], count_mask: Fr, segment: &[Fr], blindings: Vec<Fr>) -> Committed {

@@ -68,10 +68,10 @@ impl Term {
 /// The masks of the second sum-check and of the opening.
 pub(crate) struct RowMasks {
     /// Values at indices 0 and the powers of two of the row that meets `eq(mask point, ·)`, and of the row that is added.
-    rounds: [Vec<(usize, Fr)>; 2],
+    pub(crate) rounds: [Vec<(usize, Fr)>; 2],
     /// A uniform row.
-    row: Vec<Fr>,
-    row_blinding: Fr,
+    pub(crate) row: Vec<Fr>,
+    pub(crate) row_blinding: Fr,
     round_rows: Committed,
 }
 
@@ -160,6 +160,7 @@ impl Reduction<'_> {
         self,
         conversation: &mut Conversation,
         terms: Vec<Term>,
+        opened: &mut dyn FnMut(&[Fr]),
         observe: &mut dyn FnMut(Phase),
     ) -> Result<(), ProveError> {
         let (point, functionals) = rounds(conversation, &terms, self.srs.variables());
@@ -205,6 +206,7 @@ impl Reduction<'_> {
                 *sum = *sum * factor + mask;
             });
         let value = dot(&combined);
+        opened(&combined);
         observe(Phase::SecondSumcheck);
         let commitment = crate::commit::unblinded(self.srs, &combined).to_affine();
         let proof = opening::open(
