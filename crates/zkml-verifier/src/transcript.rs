@@ -43,7 +43,10 @@ impl Transcript {
     #[cfg(feature = "simulation")]
     #[must_use]
     pub fn programmed(label: &str, challenges: &[Fr]) -> Self {
-        Self { programmed: challenges.iter().rev().copied().collect(), ..Self::new(label) }
+        Self {
+            programmed: challenges.iter().rev().copied().collect(),
+            ..Self::new(label)
+        }
     }
 
     /// Absorbs bytes as they are. The protocol around it must fix their number, a multiple of 32.

@@ -8,12 +8,20 @@ use counterweight_zkml_verifier::{Fr, G1Affine, Transcript};
 pub(crate) struct Conversation {
     transcript: Transcript,
     bytes: Vec<u8>,
+    /// Scalars until the one that is sent as one more than it is.
+    #[cfg(test)]
+    pub(crate) until_lie: Option<usize>,
 }
 
 impl Conversation {
     /// Goes on from a transcript, with bytes that it has absorbed in another form.
     pub(crate) fn new(transcript: Transcript, bytes: Vec<u8>) -> Self {
-        Self { transcript, bytes }
+        Self {
+            transcript,
+            bytes,
+            #[cfg(test)]
+            until_lie: None,
+        }
     }
 
     /// Sends a commitment.
@@ -24,8 +32,17 @@ impl Conversation {
 
     /// Sends a scalar.
     pub(crate) fn scalar(&mut self, scalar: &Fr) {
+        #[cfg(test)]
+        let scalar = &self.lie(*scalar);
         self.transcript.absorb_scalar(scalar);
         self.bytes.extend(to_word(scalar));
+    }
+
+    #[cfg(test)]
+    fn lie(&mut self, scalar: Fr) -> Fr {
+        let lies = self.until_lie == Some(0);
+        self.until_lie = self.until_lie.and_then(|left| left.checked_sub(1));
+        if lies { scalar + Fr::from(1) } else { scalar }
     }
 
     /// Sends an opening, whose words are absorbed where it is made.

@@ -79,6 +79,15 @@ impl InputCommitment {
         keccak256(&encode_rows(&self.committed.points))
     }
 
+    /// The same commitment with a claim of other values.
+    #[cfg(test)]
+    pub(crate) fn claiming(&self, values: &[i8]) -> Self {
+        Self {
+            values: values.to_vec(),
+            committed: self.committed.clone(),
+        }
+    }
+
     pub(crate) fn blindings(&self) -> &[Fr] {
         &self.committed.blindings
     }

@@ -133,6 +133,16 @@ impl SecretModel {
         Ok(conversation.finish())
     }
 
+    /// Commits and registers again, whatever the cells hold by now.
+    #[cfg(test)]
+    pub(crate) fn recommit(&mut self, srs: &Srs) {
+        use rand_core::SeedableRng as _;
+        self.key.model.commitment.rows = commit_rows(srs, &self.weights, &self.blindings);
+        self.key.registration = self
+            .register(srs, &mut rand_chacha::ChaCha20Rng::seed_from_u64(5))
+            .unwrap();
+    }
+
     /// What everybody gets.
     #[must_use]
     pub fn key(&self) -> &ModelKey {
@@ -286,17 +296,17 @@ fn start(kind: u64, id: [u8; 32], words: [[u8; 32]; 3]) -> Transcript {
 
 /// Commits to the rows of the weights, mask cells included.
 fn commit_rows(srs: &Srs, weights: &PackedWeights, blindings: &[Fr]) -> Vec<G1Affine> {
-    let length = srs.row_length();
-    let last = blindings.len().saturating_sub(1);
+    let all = weights.large();
     let row = |(row, blinding): (usize, &Fr)| {
         let cells = weights.row(srs.variables(), row);
-        if row == last {
-            let masks: Vec<(usize, Fr)> = (length - weights.masks.len()..)
-                .zip(weights.masks.iter().copied())
-                .collect();
-            commit_mixed(srs, cells, &masks, blinding)
-        } else {
+        let own = all.iter().filter(|(cell, _)| cell >> srs.variables() == row);
+        let large: Vec<(usize, Fr)> = own
+            .map(|(cell, value)| (cell % srs.row_length(), *value))
+            .collect();
+        if large.is_empty() {
             commit_small(srs, cells, blinding)
+        } else {
+            commit_mixed(srs, cells, &large, blinding)
         }
     };
     blindings.par_iter().enumerate().map(row).collect()

@@ -5,7 +5,7 @@ use counterweight_primitives::architecture::Architecture;
 use super::claims::table_inverse_at;
 use super::lookups::{entries_at, inverse_holds};
 use super::{
-    Challenges, Claims, Domain, RowCoefficients, VerifyError, reduce, mask_functional, point_in_vector,
+    Challenges, Claims, Domain, RowCoefficients, VerifyError, mask_functional, point_in_vector, reduce,
 };
 use crate::field::{Fr, eq_at};
 use crate::model::Model;

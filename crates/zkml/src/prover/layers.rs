@@ -183,6 +183,13 @@ impl FoldedLayer {
         Self { folded, valid, parts }
     }
 
+    /// Takes a cell for one that weights can be in.
+    #[cfg(test)]
+    pub(crate) fn count_anyway(&mut self, cell: usize, folded: Fr) {
+        self.valid[cell] = true;
+        self.folded[cell] = folded;
+    }
+
     /// Adds the claim `scale · Σ eq(t, i) eq(r, j) W(i, j)` to what the second sum-check sums.
     pub(crate) fn claim(
         self,
@@ -268,12 +275,10 @@ pub(crate) fn fold_rows(weights: &PackedWeights, rows: &[(usize, Fr)], row_bits:
         .map(|(row, factor)| (row << row_bits, *factor))
         .collect();
     let mut sum = fold(&weights.cells, &stretches, 1 << row_bits);
-    let last = weights.cells.len() - (1 << row_bits);
-    let places = sum.len() - weights.masks.len();
-    for (_, factor) in stretches.iter().filter(|(start, _)| *start == last) {
-        for (place, mask) in sum[places..].iter_mut().zip(&weights.masks) {
-            *place += *factor * mask;
-        }
+    let large = weights.large();
+    for (row, factor) in rows {
+        let own = large.iter().filter(|(cell, _)| cell >> row_bits == *row);
+        own.for_each(|(cell, value)| sum[cell & ((1 << row_bits) - 1)] += *factor * value);
     }
     sum
 }

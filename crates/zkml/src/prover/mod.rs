@@ -24,10 +24,12 @@ use crate::random;
 use crate::srs::Srs;
 use crate::witness::{Committed, PackedWeights, Witness, commit_mixed, commit_sparse};
 use claims::{Functionals, Settled, suffix};
-use layers::{FoldedLayer, extended_input};
+pub(crate) use layers::FoldedLayer;
+use layers::extended_input;
 use masks::RoundMask;
 use polynomial::{Instance, Rounds, power_of_two, scaled_eq};
-use rows::{Reduction, RowMasks, Rows, Term};
+pub(crate) use rows::RowMasks;
+use rows::{Reduction, Rows, Term};
 use slots::{LookupChallenges, SlotTables};
 
 /// A phase of proving that has just ended.
@@ -82,6 +84,11 @@ pub(crate) trait Interference {
     fn row_masks(&mut self, _masks: &mut RowMasks) {}
     /// Once weights are folded and inputs extended: for each weighted layer.
     fn layers(&mut self, _plan: &Plan, _layers: &mut [(FoldedLayer, Vec<Fr>)]) {}
+    /// Which scalar to send as one more than it is.
+    #[cfg(test)]
+    fn lie(&self) -> Option<usize> {
+        None
+    }
     /// The row that is opened, before the opening.
     fn opened(&mut self, _row: &[Fr]) {}
 }
@@ -101,6 +108,10 @@ pub(crate) fn infer(
     observe: &mut dyn FnMut(Phase),
 ) -> Result<(), ProveError> {
     let Job { srs, plan, .. } = *job;
+    #[cfg(test)]
+    {
+        conversation.until_lie = interference.lie();
+    }
     let mut row_masks = RowMasks::draw(srs, rng);
     interference.row_masks(&mut row_masks);
     let first_blindings = random::scalars(rng, plan.first.rows);

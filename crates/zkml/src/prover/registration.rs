@@ -48,7 +48,12 @@ impl Registration<'_> {
             .step_by(LANES)
             .map(|weight| values[(i16::from(*weight) + 128) as usize])
             .collect();
-        table[self.plan.mask_slot()] = self.weights.masks[lane];
+        let own = self
+            .weights
+            .large()
+            .into_iter()
+            .filter(|(cell, _)| cell % LANES == lane);
+        own.for_each(|(cell, value)| table[cell / LANES] += value);
         table.resize(1 << self.plan.slot_bits, Fr::ZERO);
         table
     }
@@ -82,6 +87,14 @@ impl Registration<'_> {
                 .map(|weight| of_value[(i16::from(*weight) + 128) as usize])
                 .sum();
         });
+        for (cell, value) in self.weights.large() {
+            // What a lying prover put there: its own fraction in place of that of the byte.
+            let honest = i64::from(self.weights.cells[cell]) + 128;
+            let mut fraction = [alpha + Fr::from(TAG_BYTE) + beta * (value + from_i64(honest))];
+            invert_all(&mut fraction)?;
+            let byte = of_value[(i16::from(self.weights.cells[cell]) + 128) as usize];
+            inverses[cell / LANES] += fraction[0] - byte;
+        }
         inverses[self.plan.mask_slot()] = mask;
         Some(inverses)
     }

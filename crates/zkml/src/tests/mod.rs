@@ -1,6 +1,7 @@
 //! What holds of every proof, whatever it is about.
 
 mod networks;
+mod soundness;
 mod vectors;
 
 use counterweight_zkml_verifier::opening::Scheme;

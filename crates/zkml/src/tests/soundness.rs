@@ -5,7 +5,7 @@ use counterweight_primitives::architecture::{Architecture, Shape};
 use counterweight_zkml_verifier::field::Field;
 use counterweight_zkml_verifier::model::Model;
 use counterweight_zkml_verifier::opening::Scheme;
-use counterweight_zkml_verifier::plan::{Column, Plan, SlotKind, WeightPlan};
+use counterweight_zkml_verifier::plan::{Column, Plan, SlotKind, Visibility, WeightPlan};
 use counterweight_zkml_verifier::{Fr, InputStatement, Statement, VerifyError, verify_inference};
 use counterweight_zkml_verifier::{OpeningError, table, verify_registration};
 use rayon::prelude::*;
@@ -38,16 +38,33 @@ impl<F: FnMut(&Plan, &mut [(FoldedLayer, Vec<Fr>)])> Interference for SpoilLayer
 }
 
 fn example(name: &str) -> Example {
-    examples().into_iter().find(|example| example.name == name).unwrap()
+    examples()
+        .into_iter()
+        .find(|example| example.name == name)
+        .unwrap()
 }
 
 fn commit(srs: &Srs, network: Network) -> SecretModel {
     SecretModel::commit(network, srs, Scheme::Mercury, &mut rng(2)).unwrap()
 }
 
-fn prove_with(srs: &Srs, secret: &SecretModel, input: &[i8], interference: &mut impl Interference) -> ProvenAnswer {
+fn prove_with(
+    srs: &Srs,
+    secret: &SecretModel,
+    input: &[i8],
+    interference: &mut impl Interference,
+) -> ProvenAnswer {
     let input = Input::Public(input);
-    secret.prove_with(srs, input, CONTEXT, &mut rng(3), (None, interference), &mut |_| {}).unwrap()
+    secret
+        .prove_with(
+            srs,
+            input,
+            CONTEXT,
+            &mut rng(3),
+            (None, interference),
+            &mut |_| {},
+        )
+        .unwrap()
 }
 
 /// The slot of the first element of a node.
@@ -76,7 +93,11 @@ fn refuses(name: &str, what: &str, spoil: impl FnMut(&Plan, &mut Witness, &mut V
     let Example { network, input, .. } = example(name);
     let secret = commit(&srs, network);
     let answer = prove_with(&srs, &secret, &input, &mut Spoil(spoil));
-    assert_eq!(check(&srs, &secret, InputStatement::Public(&input), &answer), REFUSED, "{what}");
+    assert_eq!(
+        check(&srs, &secret, InputStatement::Public(&input), &answer),
+        REFUSED,
+        "{what}"
+    );
 }
 
 const PERCEPTRON: &str = "multilayer perceptron";
@@ -90,40 +111,58 @@ fn a_wrong_remainder_is_refused() {
         let rest = get(plan, witness, Column::Remainder0, slot);
         let other = rest ^ 1;
         witness.set(plan, Column::Remainder0, slot, other);
-        relocate(witness, table::index_below(8, rest as u8), table::index_below(8, other as u8));
+        relocate(
+            witness,
+            table::index_below(8, rest as u8),
+            table::index_below(8, other as u8),
+        );
     });
 }
 
 #[test]
 fn a_remainder_past_its_range_is_refused() {
     // One less of the low byte and 2^s more of the remainder say the same accumulator.
-    refuses(PERCEPTRON, "the remainder takes over from the quotient", |plan, witness, _| {
-        let SlotKind::Requantised(rule) = plan.nodes[2].slots.as_ref().unwrap().kind else { panic!() };
-        let offset = slot(plan, 2);
-        let slot = (offset..offset + 8).find(|slot| get(plan, witness, Column::Low, *slot) > 0).unwrap();
-        let low = get(plan, witness, Column::Low, slot) as usize;
-        let entry = 1024;
-        relocate(witness, entry + low, entry + low - 1);
-        add(plan, witness, Column::Low, slot, -1);
-        add(plan, witness, Column::Remainder0, slot, 1 << rule.shift);
-        let inside = get(plan, witness, Column::Inside, slot);
-        add(plan, witness, Column::Middle, slot, -1);
-        add(plan, witness, Column::Value, slot, -inside);
-    });
+    refuses(
+        PERCEPTRON,
+        "the remainder takes over from the quotient",
+        |plan, witness, _| {
+            let SlotKind::Requantised(rule) = plan.nodes[2].slots.as_ref().unwrap().kind else {
+                panic!()
+            };
+            let offset = slot(plan, 2);
+            let slot = (offset..offset + 8)
+                .find(|slot| get(plan, witness, Column::Low, *slot) > 0)
+                .unwrap();
+            let low = get(plan, witness, Column::Low, slot) as usize;
+            let entry = 1024;
+            relocate(witness, entry + low, entry + low - 1);
+            add(plan, witness, Column::Low, slot, -1);
+            add(plan, witness, Column::Remainder0, slot, 1 << rule.shift);
+            let inside = get(plan, witness, Column::Inside, slot);
+            add(plan, witness, Column::Middle, slot, -1);
+            add(plan, witness, Column::Value, slot, -inside);
+        },
+    );
 }
 
 #[test]
 fn a_quotient_outside_the_table_is_refused() {
-    refuses(PERCEPTRON, "the low byte takes over from the high byte", |plan, witness, _| {
-        let slot = slot(plan, 1);
-        add(plan, witness, Column::High, slot, -1);
-        add(plan, witness, Column::Low, slot, 256);
-    });
+    refuses(
+        PERCEPTRON,
+        "the low byte takes over from the high byte",
+        |plan, witness, _| {
+            let slot = slot(plan, 1);
+            add(plan, witness, Column::High, slot, -1);
+            add(plan, witness, Column::Low, slot, 256);
+        },
+    );
 }
 
 #[test]
 fn a_value_that_does_not_follow_from_its_quotient_is_refused() {
-    refuses(PERCEPTRON, "value", |plan, witness, _| add(plan, witness, Column::Value, slot(plan, 1), 1));
+    refuses(PERCEPTRON, "value", |plan, witness, _| {
+        add(plan, witness, Column::Value, slot(plan, 1), 1)
+    });
     refuses(PERCEPTRON, "inside", |plan, witness, _| {
         let slot = slot(plan, 1);
         let inside = get(plan, witness, Column::Inside, slot);
@@ -139,7 +178,9 @@ fn a_value_that_does_not_follow_from_its_quotient_is_refused() {
 #[test]
 fn a_wrong_multiplicity_is_refused() {
     for entry in [1, 300, 1535] {
-        refuses(PERCEPTRON, "multiplicity", move |_, witness, _| witness.multiplicities[entry] += 1);
+        refuses(PERCEPTRON, "multiplicity", move |_, witness, _| {
+            witness.multiplicities[entry] += 1
+        });
     }
 }
 
@@ -151,7 +192,11 @@ fn a_wrong_maximum_is_refused() {
         for k in 0..4 {
             let column = [Column::High, Column::Low, Column::Remainder0, Column::Remainder1][k];
             let difference = get(plan, witness, column, slot) as u8;
-            relocate(witness, table::index_below(8, difference), table::index_below(8, difference.wrapping_add(1)));
+            relocate(
+                witness,
+                table::index_below(8, difference),
+                table::index_below(8, difference.wrapping_add(1)),
+            );
             add(plan, witness, column, slot, 1);
         }
         add(plan, witness, Column::Value, slot, 1);
@@ -172,10 +217,17 @@ fn a_wrong_maximum_is_refused() {
 
 #[test]
 fn sums_pools_and_outputs_are_tied_to_their_inputs() {
-    for (node, what) in [(1, "convolution"), (3, "addition"), (4, "average pool"), (5, "output")] {
+    for (node, what) in [
+        (1, "convolution"),
+        (3, "addition"),
+        (4, "average pool"),
+        (5, "output"),
+    ] {
         // A quotient one higher in all that follows from it: only the accumulator tells.
         refuses(ADDED, what, move |plan, witness, _| {
-            let SlotKind::Requantised(rule) = plan.nodes[node].slots.as_ref().unwrap().kind else { panic!() };
+            let SlotKind::Requantised(rule) = plan.nodes[node].slots.as_ref().unwrap().kind else {
+                panic!()
+            };
             let offset = slot(plan, node);
             let slot = offset;
             let base = 1024 + if rule.relu { 256 } else { 0 };
@@ -200,9 +252,14 @@ fn an_extended_input_other_than_the_slots_is_refused() {
     for name in [PERCEPTRON, POOLED] {
         let Example { network, input, .. } = example(name);
         let secret = commit(&srs, network);
-        let mut spoil = SpoilLayers(|_: &Plan, layers: &mut [(FoldedLayer, Vec<Fr>)]| layers[1].1[0] += Fr::ONE);
+        let mut spoil =
+            SpoilLayers(|_: &Plan, layers: &mut [(FoldedLayer, Vec<Fr>)]| layers[1].1[0] += Fr::ONE);
         let answer = prove_with(&srs, &secret, &input, &mut spoil);
-        assert_eq!(check(&srs, &secret, InputStatement::Public(&input), &answer), REFUSED, "{name}");
+        assert_eq!(
+            check(&srs, &secret, InputStatement::Public(&input), &answer),
+            REFUSED,
+            "{name}"
+        );
     }
 }
 
@@ -218,14 +275,20 @@ fn a_weight_in_the_mask_cell_does_not_count() {
     secret.weights.cells[cell] = 77;
     secret.recommit(&srs);
     let answer = prove_with(&srs, &secret, &input, &mut crate::prover::Honest);
-    assert_eq!(check(&srs, &secret, InputStatement::Public(&input), &answer), Ok(()));
+    assert_eq!(
+        check(&srs, &secret, InputStatement::Public(&input), &answer),
+        Ok(())
+    );
 
     let mut spoil = SpoilLayers(|plan: &Plan, layers: &mut [(FoldedLayer, Vec<Fr>)]| {
         let cell = plan.weights[1].joint.mask_cell();
         layers[1].0.count_anyway(cell, Fr::from(77));
     });
     let answer = prove_with(&srs, &secret, &input, &mut spoil);
-    assert_eq!(check(&srs, &secret, InputStatement::Public(&input), &answer), REFUSED);
+    assert_eq!(
+        check(&srs, &secret, InputStatement::Public(&input), &answer),
+        REFUSED
+    );
 }
 
 #[test]
@@ -238,11 +301,36 @@ fn a_private_input_is_the_committed_one() {
     let mut other = input.clone();
     other[5] ^= 3;
     let committed = InputCommitment::commit(&srs, architecture, &other, &mut rng).unwrap();
-    let answer = secret.prove(&srs, Input::Private(&committed.claiming(&input)), CONTEXT, &mut rng).unwrap();
-    assert_eq!(check(&srs, &secret, InputStatement::Committed(committed.hash()), &answer), REFUSED);
+    let answer = secret
+        .prove(
+            &srs,
+            Input::Private(&committed.claiming(&input)),
+            CONTEXT,
+            &mut rng,
+        )
+        .unwrap();
+    assert_eq!(
+        check(
+            &srs,
+            &secret,
+            InputStatement::Committed(committed.hash()),
+            &answer
+        ),
+        REFUSED
+    );
     // The honest one, so that the above is refused for its input alone; and claimed of another commitment.
-    let answer = secret.prove(&srs, Input::Private(&committed), CONTEXT, &mut rng).unwrap();
-    assert_eq!(check(&srs, &secret, InputStatement::Committed(committed.hash()), &answer), Ok(()));
+    let answer = secret
+        .prove(&srs, Input::Private(&committed), CONTEXT, &mut rng)
+        .unwrap();
+    assert_eq!(
+        check(
+            &srs,
+            &secret,
+            InputStatement::Committed(committed.hash()),
+            &answer
+        ),
+        Ok(())
+    );
     let again = InputCommitment::commit(&srs, architecture, &other, &mut rng).unwrap();
     let refused = check(&srs, &secret, InputStatement::Committed(again.hash()), &answer);
     assert_eq!(refused, Err(VerifyError::OtherInput));
@@ -252,7 +340,12 @@ fn a_private_input_is_the_committed_one() {
 fn other_weights_swapped_layers_and_replays_are_refused() {
     let srs = srs();
     let shape = Shape::vector(12).unwrap();
-    let layers = || vec![dense(0, 12, requantise(8, true)), dense(1, 12, requantise(8, true))];
+    let layers = || {
+        vec![
+            dense(0, 12, requantise(8, true)),
+            dense(1, 12, requantise(8, true)),
+        ]
+    };
     let Example { network, input, .. } = random("two layers alike", shape, layers());
     let secret = commit(&srs, network.clone());
     let half = network.weights().len() / 2;
@@ -263,7 +356,10 @@ fn other_weights_swapped_layers_and_replays_are_refused() {
 
     let honest = prove_with(&srs, &impostor, &input, &mut crate::prover::Honest);
     let statement = InputStatement::Public(&input);
-    assert_eq!(check(&srs, &secret, statement, &honest), Err(VerifyError::OtherWeights));
+    assert_eq!(
+        check(&srs, &secret, statement, &honest),
+        Err(VerifyError::OtherWeights)
+    );
     // The weights of one model behind the commitment of the other.
     impostor.key.model.commitment = secret.key.model.commitment.clone();
     let lie = prove_with(&srs, &impostor, &input, &mut crate::prover::Honest);
@@ -271,18 +367,38 @@ fn other_weights_swapped_layers_and_replays_are_refused() {
 
     let answer = prove_with(&srs, &secret, &input, &mut crate::prover::Honest);
     assert_eq!(check(&srs, &secret, statement, &answer), Ok(()));
-    let elsewhere = Statement { context: [8; 32], input: statement, output: &answer.output };
+    let elsewhere = Statement {
+        context: [8; 32],
+        input: statement,
+        output: &answer.output,
+    };
     let model = &secret.key().model;
-    assert_eq!(verify_inference(srs.verifier(), model, &elsewhere, &answer.proof), REFUSED);
+    assert_eq!(
+        verify_inference(srs.verifier(), model, &elsewhere, &answer.proof),
+        REFUSED
+    );
     // The same weights and blindings in another architecture: other shifts.
     let architecture = Architecture::new(
         shape,
-        vec![dense(0, 12, requantise(9, true)), dense(1, 12, requantise(8, true))],
+        vec![
+            dense(0, 12, requantise(9, true)),
+            dense(1, 12, requantise(8, true)),
+        ],
     )
     .unwrap();
-    let other = Model { architecture, commitment: model.commitment.clone() };
-    let statement = Statement { context: CONTEXT, input: statement, output: &answer.output };
-    assert_eq!(verify_inference(srs.verifier(), &other, &statement, &answer.proof), REFUSED);
+    let other = Model {
+        architecture,
+        commitment: model.commitment.clone(),
+    };
+    let statement = Statement {
+        context: CONTEXT,
+        input: statement,
+        output: &answer.output,
+    };
+    assert_eq!(
+        verify_inference(srs.verifier(), &other, &statement, &answer.proof),
+        REFUSED
+    );
 }
 
 #[test]
@@ -298,7 +414,11 @@ fn a_weight_that_is_no_int8_cannot_be_registered() {
         lied.weights.large = large.to_vec();
         lied.recommit(&srs);
         let key = lied.key();
-        assert_eq!(verify_registration(srs.verifier(), &key.model, &key.registration), REFUSED, "{value:?}");
+        assert_eq!(
+            verify_registration(srs.verifier(), &key.model, &key.registration),
+            REFUSED,
+            "{value:?}"
+        );
     }
     let mut rng = rng(6);
     let again = SecretModel::commit(secret.network().clone(), &srs, Scheme::Mercury, &mut rng).unwrap();
@@ -315,7 +435,7 @@ fn every_scalar_sent_matters() {
     let scalars = {
         let answer = prove_with(&srs, &secret, &input, &mut crate::prover::Honest);
         let shape = counterweight_zkml_verifier::verify::inference_shape(
-            &Plan::new(secret.network().architecture(), 11, crate::Visibility::Public).unwrap(),
+            &Plan::new(secret.network().architecture(), 11, Visibility::Public).unwrap(),
             &secret.key().model,
         );
         assert_eq!(answer.proof.len(), shape.bytes());
@@ -342,14 +462,21 @@ fn every_byte_of_a_proof_and_its_statement_matters() {
     let answer = prove_with(&srs, &secret, &input, &mut crate::prover::Honest);
     let model = &secret.key().model;
     let verify = |context: [u8; 32], input: &[i8], output: &[u8], proof: &[u8]| {
-        let statement = Statement { context, input: InputStatement::Public(input), output };
+        let statement = Statement {
+            context,
+            input: InputStatement::Public(input),
+            output,
+        };
         verify_inference(srs.verifier(), model, &statement, proof)
     };
     assert_eq!(verify(CONTEXT, &input, &answer.output, &answer.proof), Ok(()));
     (0..answer.proof.len()).into_par_iter().for_each(|at| {
         let mut proof = answer.proof.clone();
         proof[at] ^= 1 << (at % 8);
-        assert!(verify(CONTEXT, &input, &answer.output, &proof).is_err(), "byte {at}");
+        assert!(
+            verify(CONTEXT, &input, &answer.output, &proof).is_err(),
+            "byte {at}"
+        );
     });
     for at in 0..32 {
         let mut context = CONTEXT;
@@ -371,14 +498,22 @@ fn every_byte_of_a_proof_and_its_statement_matters() {
         assert!(matches!(refused, Err(VerifyError::Length { .. })));
     }
     let longer = [&answer.proof[..], &[0; 32]].concat();
-    assert!(matches!(verify(CONTEXT, &input, &answer.output, &longer), Err(VerifyError::Length { .. })));
+    assert!(matches!(
+        verify(CONTEXT, &input, &answer.output, &longer),
+        Err(VerifyError::Length { .. })
+    ));
 
     let registration = &secret.key().registration;
     let points = 64 * 3;
-    (0..registration.len()).into_par_iter().filter(|at| at % 7 == 0 || *at < points).for_each(|at| {
-        let mut registration = registration.clone();
-        registration[at] ^= 1 << (at % 8);
-        assert!(verify_registration(srs.verifier(), model, &registration).is_err(), "byte {at}");
-    });
+    (0..registration.len())
+        .into_par_iter()
+        .filter(|at| at % 7 == 0 || *at < points)
+        .for_each(|at| {
+            let mut registration = registration.clone();
+            registration[at] ^= 1 << (at % 8);
+            assert!(
+                verify_registration(srs.verifier(), model, &registration).is_err(),
+                "byte {at}"
+            );
+        });
 }
-

@@ -17,6 +17,9 @@ pub(crate) struct PackedWeights {
     pub(crate) cells: Vec<i8>,
     /// What the last cells hold.
     pub(crate) masks: [Fr; REGISTRATION_MASKS],
+    /// Cells that a lying prover adds what is no int8 to.
+    #[cfg(test)]
+    pub(crate) large: Vec<(usize, Fr)>,
 }
 
 impl PackedWeights {
@@ -47,7 +50,20 @@ impl PackedWeights {
                 }
             }
         }
-        Self { cells, masks }
+        Self {
+            cells,
+            masks,
+            #[cfg(test)]
+            large: Vec::new(),
+        }
+    }
+
+    /// Cells that field elements are added to: the mask cells.
+    pub(crate) fn large(&self) -> Vec<(usize, Fr)> {
+        let masks = (self.cells.len() - self.masks.len()..).zip(self.masks);
+        #[cfg(test)]
+        let masks = masks.chain(self.large.iter().copied());
+        masks.collect()
     }
 
     /// One row, without the mask cells.
