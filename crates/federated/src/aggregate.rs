@@ -137,6 +137,23 @@ impl WeightedSum {
         Ok(self.sums.iter().map(|sum| *sum as f64 / divisor).collect())
     }
 
+    /// The mean in units of 2^-24, rounded half to even and held to `i32`.
+    ///
+    /// # Errors
+    /// [`AggregateError::Empty`].
+    pub fn rounded(&self) -> Result<Vec<i32>, AggregateError> {
+        if self.examples == 0 {
+            return Err(AggregateError::Empty);
+        }
+        let divisor = self.examples as i64;
+        let rounded = |sum: &i64| {
+            let (low, rest) = (sum.div_euclid(divisor), sum.rem_euclid(divisor));
+            let up = 2 * rest > divisor || (2 * rest == divisor && low & 1 == 1);
+            (low + i64::from(up)).clamp(i32::MIN.into(), i32::MAX.into()) as i32
+        };
+        Ok(self.sums.iter().map(rounded).collect())
+    }
+
     fn check_shape(&self, index: usize, got: usize) -> Result<(), AggregateError> {
         if got == self.sums.len() {
             return Ok(());

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aggregate::WeightedSum,
     parameters::Parameters,
+    rules::{RuleError, Survivors},
     server_optimiser::{ServerError, ServerOptimiser},
     study::MOST_MEMBERS,
     table::Dataset,
@@ -84,6 +85,9 @@ pub struct ContributionReport {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContributionError {
+    /// The updates could not be combined.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
     /// The replayed step failed.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -119,7 +123,8 @@ impl Valuation {
         }
     }
 
-    /// Values one closed round, given where it started: parameters and server optimiser as they were before it.
+    /// Values one closed round, given where it started: parameters and server optimiser as they were before it, and
+    /// what its updates gave together.
     ///
     /// # Errors
     /// [`ContributionError`].
@@ -128,9 +133,10 @@ impl Valuation {
         round: Round,
         base: &Parameters,
         optimiser: &ServerOptimiser,
-        updates: &[CheckedUpdate],
+        all: &Survivors<'_>,
         holdout: &Dataset,
     ) -> Result<&RoundValue, ContributionError> {
+        let updates = all.updates();
         let mut seen = 0_u64;
         for update in updates {
             let member = update.get().member;
@@ -145,23 +151,23 @@ impl Valuation {
             }
             seen |= 1 << member.0;
         }
-        let all = WeightedSum::of(base.values().len(), updates).map_err(ServerError::from)?;
-        let loss_after = |sum: &WeightedSum| -> Result<i64, ContributionError> {
+        let loss_after = |sum: Option<&WeightedSum>| -> Result<i64, ContributionError> {
             // Without the only survivor nothing would have moved.
-            let loss = if sum.examples() == 0 {
-                evaluate(base, holdout)?.loss
-            } else {
-                evaluate(&optimiser.clone().step(base, sum)?, holdout)?.loss
+            let loss = match sum {
+                None => evaluate(base, holdout)?.loss,
+                Some(sum) => evaluate(&optimiser.clone().step(base, sum)?, holdout)?.loss,
             };
             Ok(nano(loss))
         };
-        let loss_nano = loss_after(&all)?;
+        let loss_nano = loss_after(Some(all.sum()))?;
         let mut values: Vec<MemberValue> = updates
             .par_iter()
-            .map(|update| {
+            .enumerate()
+            .map(|(index, update)| {
+                let without = all.sum_without(index)?;
                 Ok(MemberValue {
                     member: update.get().member,
-                    value_nano: loss_after(&all.without(update))? - loss_nano,
+                    value_nano: loss_after(without.as_ref())? - loss_nano,
                 })
             })
             .collect::<Result<_, ContributionError>>()?;
@@ -262,6 +268,7 @@ mod tests {
     use super::*;
     use crate::{
         architecture::Architecture,
+        rules::RoundRule,
         server_optimiser::Aggregation,
         update::{Update, UpdateRules},
     };
@@ -306,7 +313,8 @@ mod tests {
     fn observe(updates: &[CheckedUpdate]) -> Result<ContributionReport, ContributionError> {
         let mut valuation = Valuation::new(3);
         let optimiser = ServerOptimiser::new(Aggregation::default(), 2);
-        valuation.observe(Round(1), &model([0.0; 2]), &optimiser, updates, &holdout())?;
+        let all = RoundRule::mean(2).combine(updates)?;
+        valuation.observe(Round(1), &model([0.0; 2]), &optimiser, &all, &holdout())?;
         Ok(valuation.report(ContentDigest::of(b"holdout"), Ppm::new(600_000).unwrap()))
     }
 

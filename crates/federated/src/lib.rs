@@ -1,14 +1,15 @@
 //! Train one model on data that stays where it is.
 //!
 //! What a study is: [`study`]. A member's data: [`table`]. The model: [`architecture`], [`parameters`],
-//! [`training`]. What travels: [`update`]. What everyone recomputes: [`aggregate`], [`server_optimiser`],
-//! [`contribution`]. What must be recorded: [`ledger`]. Who runs it: [`coordinator`], [`member`], [`round`], over
-//! [`http`] ([`wire`]) or in one process. Who checks it: [`audit`].
+//! [`training`]. What travels: [`update`]. What everyone recomputes: [`aggregate`], [`rules`],
+//! [`server_optimiser`], [`contribution`]. What must be recorded: [`ledger`]. Who runs it: [`coordinator`], [`member`], [`round`], over
+//! [`http`] ([`wire`]) or in one process. Who checks it: [`audit`]. Who spoils it, in tests: [`attack`].
 
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
 pub mod architecture;
+pub mod attack;
 pub mod audit;
 pub mod blobs;
 pub mod clock;
@@ -23,6 +24,7 @@ pub mod member_set;
 pub mod memory;
 pub mod parameters;
 pub mod round;
+pub mod rules;
 pub mod server_optimiser;
 pub mod simulation;
 pub mod study;

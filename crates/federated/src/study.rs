@@ -4,6 +4,7 @@
 //! [`StudyConfig`] is read with any serde format; [`StudyConfig::check`] then holds it to its rules and names the key
 //! that breaks one. [`terms::PublicTerms`] is what is committed on the chain.
 
+mod aggregation;
 mod check;
 pub mod keys;
 pub mod schema;
@@ -14,10 +15,10 @@ use std::path::PathBuf;
 use counterweight_primitives::{Amount, ContentDigest, ParseAmountError};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+pub use self::aggregation::AggregationSetting;
 use crate::{
     architecture::{Activation, Architecture, ArchitectureError},
     decimal::Decimal,
-    server_optimiser::Aggregation,
     study::schema::DataSection,
     training::LocalTraining,
 };
@@ -105,8 +106,8 @@ pub struct TrainingSection {
     #[serde(default = "one")]
     pub quorum: u8,
     /// A rule's name, or a table with its settings.
-    #[serde(default, deserialize_with = "aggregation_setting")]
-    pub aggregation: Aggregation,
+    #[serde(default)]
+    pub aggregation: AggregationSetting,
     /// Steps a member makes in a round; this or `local-epochs`.
     pub local_steps: Option<u32>,
     /// Passes a member makes over its rows in a round.
@@ -208,25 +209,6 @@ fn clip() -> Decimal {
 }
 fn minute() -> Seconds {
     Seconds(60)
-}
-
-fn aggregation_setting<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Aggregation, D::Error> {
-    struct Visitor;
-    impl<'de> de::Visitor<'de> for Visitor {
-        type Value = Aggregation;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a rule's name, or a table with `rule` and its settings")
-        }
-        fn visit_str<E: de::Error>(self, rule: &str) -> Result<Aggregation, E> {
-            let table = [("rule", rule)].into_iter();
-            Aggregation::deserialize(de::value::MapDeserializer::new(table))
-        }
-        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Aggregation, A::Error> {
-            Aggregation::deserialize(de::value::MapAccessDeserializer::new(map))
-        }
-    }
-    deserializer.deserialize_any(Visitor)
 }
 
 impl StudyConfig {

@@ -343,7 +343,7 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
 }
 
 /// At most 2^24 squares of at most 2^62 each: far below 2^128.
-fn squared_norm(coordinates: &[i32]) -> u128 {
+pub(crate) fn squared_norm(coordinates: &[i32]) -> u128 {
     let (runs, rest) = coordinates.as_chunks::<4>();
     let square = |coordinate: &i32| u64::from(coordinate.unsigned_abs()).pow(2);
     // Four squares fit a u64 only below 2^62 each; i32::MIN squared is 2^62 itself, so they are widened one by one.
@@ -360,7 +360,13 @@ fn squared_limit(clip: f64) -> u128 {
     units * units
 }
 
-fn quantise(moved: &[f64], clip: f64) -> Result<Vec<i32>, UpdateError> {
+/// Integers in units of 2^-24 below 2^53, scaled down to a clip if they are longer.
+pub(crate) fn rescale(units: impl Iterator<Item = i64>, clip: f64) -> Vec<i32> {
+    let moved: Vec<f64> = units.map(|value| value as f64 / UNITS).collect();
+    quantise(&moved, clip).expect("integers are finite")
+}
+
+pub(crate) fn quantise(moved: &[f64], clip: f64) -> Result<Vec<i32>, UpdateError> {
     let norm = moved.iter().map(|value| value * value).sum::<f64>().sqrt();
     if let Some(index) = moved.iter().position(|value| !value.is_finite()) {
         return Err(UpdateError::NotFinite { index });

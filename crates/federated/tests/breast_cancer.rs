@@ -83,7 +83,7 @@ fn four_clinics_train_a_model_that_holds_on_rows_nobody_trained_on() {
     let judged = judged.rows;
     let settings = Settings {
         local: study.local_training(),
-        aggregation: study.training.aggregation,
+        aggregation: study.training.aggregation.server,
         clip: study.training.clip.get(),
         seed: study.training.seed,
     };

@@ -15,6 +15,7 @@ use crate::{
     ledger::{RoundClosing, RoundRecord, StudyState},
     member_set::MemberSet,
     parameters::Parameters,
+    rules::RuleError,
     study::terms::{MOST_BYTES, PublicTerms},
     table::{Dataset, Source, holdout_rows},
     update::{CheckedUpdate, MOST_EXAMPLES, Update, UpdateRules},
@@ -373,7 +374,14 @@ fn advance(
     };
     let advanced = replay.advance(record.round, &updates, holdout);
     match advanced {
-        Err(error @ (ReplayError::Blob { .. } | ReplayError::Contribution(_))) => {
+        Err(
+            error @ (ReplayError::Blob { .. }
+            | ReplayError::Contribution(_)
+            | ReplayError::Rule {
+                source: RuleError::NoRoot,
+                ..
+            }),
+        ) => {
             findings.unknown(place, with_causes(&error));
             None
         }

@@ -5,16 +5,17 @@ use counterweight_primitives::{AssetId, ContentDigest, MemberIndex, Ppm, Round, 
 use counterweight_provenance::blobs::BlobError;
 
 use crate::{
-    aggregate::{AggregateError, WeightedSum},
     architecture::ArchitectureError,
     blobs::Blobs,
     contribution::{ContributionError, ContributionReport, RoundValue, Valuation},
     ledger::StudyState,
     member_set::MemberSet,
     parameters::Parameters,
+    rules::{Inputs, RoundRule, RuleError, Survivors},
     server_optimiser::{ServerError, ServerOptimiser},
     study::terms::PublicTerms,
     table::Dataset,
+    training::{ShuffleSeed, TrainingError, train},
     update::{CheckedUpdate, MOST_EXAMPLES, Update, UpdateError, UpdateRules},
 };
 
@@ -31,6 +32,8 @@ pub struct Replay {
     optimiser: ServerOptimiser,
     valuation: Valuation,
     rounds: u32,
+    /// Aggregate of the round before, where the rule starts from it.
+    centre: Option<Vec<i32>>,
 }
 
 /// Why a study cannot be computed.
@@ -98,13 +101,22 @@ pub enum ReplayError {
         /// Whom.
         member: MemberIndex,
     },
-    /// Updates could not be summed.
+    /// Updates could not be combined.
     #[error("round {round}: {source}")]
-    Aggregate {
+    Rule {
         /// The round.
         round: Round,
         /// Why not.
-        source: AggregateError,
+        source: RuleError,
+    },
+    /// The trusted update could not be trained on the hold-out.
+    #[error("round {round}: the hold-out gives no trusted update")]
+    Root {
+        /// The round.
+        round: Round,
+        /// Why not.
+        #[source]
+        source: TrainingError,
     },
     /// The server optimiser could not make its step.
     #[error("round {round}: {source}")]
@@ -145,6 +157,7 @@ impl Replay {
         terms
             .aggregation
             .check()
+            .and_then(|()| terms.combination.map_or(Ok(()), |rule| rule.check()))
             .map_err(|(setting, expected)| ReplayError::Aggregation { setting, expected })?;
         let parameters = match start {
             Some(start) if *start.architecture() == terms.architecture => start.clone(),
@@ -159,6 +172,7 @@ impl Replay {
             parameters,
             valuation: Valuation::new(members),
             rounds: 0,
+            centre: None,
         })
     }
 
@@ -242,9 +256,19 @@ impl Replay {
     /// The parameters after a round with these updates; nothing changes here.
     ///
     /// # Errors
-    /// [`ReplayError::Aggregate`] or [`ReplayError::Server`].
-    pub fn preview(&self, round: Round, updates: &[CheckedUpdate]) -> Result<Parameters, ReplayError> {
-        self.stepped(round, updates).map(|(parameters, _)| parameters)
+    /// [`ReplayError::Rule`], [`ReplayError::Root`] or [`ReplayError::Server`].
+    pub fn preview(
+        &self,
+        round: Round,
+        updates: &[CheckedUpdate],
+        holdout: Option<&Dataset>,
+    ) -> Result<Parameters, ReplayError> {
+        let root = self.root(round, holdout)?;
+        let rule = self.rule(self.centre.as_deref(), root.as_deref());
+        let combined = rule
+            .combine(updates)
+            .map_err(|source| ReplayError::Rule { round, source })?;
+        self.stepped(round, &combined).map(|(parameters, _)| parameters)
     }
 
     /// The contribution report over the rounds so far.
@@ -267,7 +291,20 @@ impl Replay {
         updates: &[CheckedUpdate],
         holdout: Option<&Dataset>,
     ) -> Result<Option<RoundValue>, ReplayError> {
-        let (parameters, optimiser) = self.stepped(round, updates)?;
+        let root = self.root(round, holdout)?;
+        let before = self.centre.clone();
+        let combined = self
+            .rule(before.as_deref(), root.as_deref())
+            .combine(updates)
+            .map_err(|source| ReplayError::Rule { round, source })?;
+        let (parameters, optimiser) = self.stepped(round, &combined)?;
+        let centre = match self.terms.combination {
+            Some(rule) if rule.needs_centre() => {
+                let rounded = combined.sum().rounded().map_err(RuleError::from);
+                Some(rounded.map_err(|source| ReplayError::Rule { round, source })?)
+            }
+            _ => None,
+        };
         let value = match holdout {
             None => {
                 // An auditor without the hold-out of a study that has one cannot value its rounds.
@@ -280,11 +317,12 @@ impl Replay {
                 let base = &self.parameters;
                 Some(
                     self.valuation
-                        .observe(round, base, &self.optimiser, updates, rows)?
+                        .observe(round, base, &self.optimiser, &combined, rows)?
                         .clone(),
                 )
             }
         };
+        self.centre = centre;
         self.digest = parameters.digest();
         self.parameters = parameters;
         self.optimiser = optimiser;
@@ -292,16 +330,43 @@ impl Replay {
         Ok(value)
     }
 
+    /// The trusted update of a round, where the rule needs one: what a member with the hold-out's rows would send.
+    fn root(&self, round: Round, holdout: Option<&Dataset>) -> Result<Option<Vec<i32>>, ReplayError> {
+        let needed = self.terms.combination.is_some_and(|rule| rule.needs_root());
+        let (true, Some(rows)) = (needed, holdout) else {
+            return Ok(None);
+        };
+        let seed = ShuffleSeed::derive(self.terms.seed, round.0, b"hold-out");
+        let trained = train(&self.parameters, rows, &self.terms.local, seed)
+            .map_err(|source| ReplayError::Root { round, source })?;
+        let member = MemberIndex(0);
+        Update::of_training(&self.rules(round), member, &self.parameters, &trained, 1)
+            .map(|update| Some(update.into_inner().coordinates))
+            .map_err(|source| ReplayError::Update {
+                round,
+                member,
+                source,
+            })
+    }
+
+    /// The rule of a round.
+    fn rule<'a>(&self, centre: Option<&'a [i32]>, root: Option<&'a [i32]>) -> RoundRule<'a> {
+        let inputs = Inputs {
+            centre,
+            root,
+            seed: self.digest.0,
+        };
+        RoundRule::new(self.terms.combination, self.parameters.values().len(), inputs)
+    }
+
     fn stepped(
         &self,
         round: Round,
-        updates: &[CheckedUpdate],
+        combined: &Survivors<'_>,
     ) -> Result<(Parameters, ServerOptimiser), ReplayError> {
-        let sum = WeightedSum::of(self.parameters.values().len(), updates)
-            .map_err(|source| ReplayError::Aggregate { round, source })?;
         let mut optimiser = self.optimiser.clone();
         let parameters = optimiser
-            .step(&self.parameters, &sum)
+            .step(&self.parameters, combined.sum())
             .map_err(|source| ReplayError::Server { round, source })?;
         Ok((parameters, optimiser))
     }

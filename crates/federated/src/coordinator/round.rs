@@ -140,7 +140,12 @@ impl Coordinator<'_> {
         let survivors = MemberSet(survivors);
         // A blob that was lost since makes the decision void: it had not reached the ledger, so nobody relied on it.
         match self.committed_updates(replay, record, survivors) {
-            Ok(updates) if replay.preview(record.round, &updates)?.digest() == result => {
+            Ok(updates)
+                if replay
+                    .preview(record.round, &updates, self.plan.holdout.as_ref())?
+                    .digest()
+                    == result =>
+            {
                 Ok(Some((survivors, updates)))
             }
             Ok(_) | Err(ReplayError::Blob { .. }) => Ok(None),
@@ -330,7 +335,7 @@ impl Coordinator<'_> {
         summaries: &mut Vec<RoundSummary>,
     ) -> Result<Ending, CoordinatorError> {
         let (study, round) = (self.plan.study, record.round);
-        let parameters = replay.preview(round, updates)?;
+        let parameters = replay.preview(round, updates, self.plan.holdout.as_ref())?;
         let result = self.environment.blobs.put(&parameters.to_safetensors())?;
         self.note(Entry::RoundDecided {
             round,

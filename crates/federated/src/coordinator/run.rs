@@ -164,7 +164,7 @@ impl Coordinator<'_> {
             check_base(replay, &record)?;
             let survivors = MemberSet(closing.survivors);
             let updates = self.committed_updates(replay, &record, survivors)?;
-            let got = replay.preview(round, &updates)?;
+            let got = replay.preview(round, &updates, self.plan.holdout.as_ref())?;
             if got.digest() != closing.result {
                 let (expected, got) = (closing.result, got.digest());
                 return Err(ReplayError::OtherResult { round, expected, got }.into());

@@ -118,6 +118,22 @@ fn training(config: &StudyConfig) -> Checked {
             format!("it must be {expected}"),
         );
     }
+    if let Some(rule) = training.aggregation.combination {
+        let needed = rule.fewest_rows();
+        if usize::from(training.quorum) < needed {
+            return refuse(
+                "training.quorum",
+                format!(
+                    "{} is less than the {needed} updates that {} needs",
+                    training.quorum,
+                    rule.name()
+                ),
+            );
+        }
+        if rule.needs_root() && config.holdout.is_none() {
+            return refuse("training.aggregation.rule", "\"fltrust\" needs a [holdout] table");
+        }
+    }
     for (key, time) in [
         ("training.round-timeout", training.round_timeout),
         ("training.close-timeout", training.close_timeout),
@@ -309,7 +325,11 @@ fn datasets(config: &StudyConfig) -> Checked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{server_optimiser::Aggregation, study::terms::PublicTerms};
+    use crate::{
+        rules::Rule,
+        server_optimiser::Aggregation,
+        study::{AggregationSetting, terms::PublicTerms},
+    };
 
     const STUDY: &str = r#"
 [study]
@@ -391,7 +411,7 @@ description = "From Budapest"
             (shape.inputs, shape.hidden.as_slice(), shape.outputs),
             (2, [8].as_slice(), 1)
         );
-        let Aggregation::Fedyogi { lr, beta1, .. } = study.training.aggregation else {
+        let Aggregation::Fedyogi { lr, beta1, .. } = study.training.aggregation.server else {
             panic!()
         };
         assert_eq!((lr.get(), beta1.get()), (0.01, 0.9));
@@ -400,7 +420,76 @@ description = "From Budapest"
     #[test]
     fn a_rule_can_be_a_name_alone() {
         let text = STUDY.replace("{ rule = \"fedyogi\", lr = 0.01 }", "\"fedavg\"");
-        assert_eq!(parse(&text).training.aggregation, Aggregation::default());
+        assert_eq!(parse(&text).training.aggregation, AggregationSetting::default());
+        let text = STUDY.replace("{ rule = \"fedyogi\", lr = 0.01 }", "\"median\"");
+        let setting = parse(&text).training.aggregation;
+        assert_eq!(setting.combination, Some(Rule::Median { bucket: 1 }));
+        assert_eq!(setting.server, Aggregation::default());
+    }
+
+    #[test]
+    fn a_rule_that_combines_updates_names_the_servers_step_too() {
+        let with = |table: &str| STUDY.replace("{ rule = \"fedyogi\", lr = 0.01 }", table);
+        let text = with("{ rule = \"trimmed-mean\", trim = 0, server = { rule = \"fedyogi\", lr = 0.02 } }");
+        let study = parse(&text);
+        assert_eq!(study.check(), Ok(()));
+        assert_eq!(
+            study.training.aggregation.combination,
+            Some(Rule::TrimmedMean { trim: 0, bucket: 1 })
+        );
+        assert!(
+            matches!(study.training.aggregation.server, Aggregation::Fedyogi { lr, .. } if lr.get() == 0.02)
+        );
+        let terms = study.public_terms(None);
+        assert_eq!(
+            PublicTerms::from_bytes(&terms.to_bytes().unwrap()).unwrap(),
+            terms
+        );
+        for (table, key) in [
+            ("{ rule = \"trimmed-mean\", trim = 1 }", "training.quorum"),
+            ("{ rule = \"krum\", faulty = 1 }", "training.quorum"),
+            ("{ rule = \"krum\", faulty = 40 }", "training.aggregation.faulty"),
+            (
+                "{ rule = \"clipped-mean\", norm = 0 }",
+                "training.aggregation.norm",
+            ),
+            (
+                "{ rule = \"multi-krum\", faulty = 0, keep = 0 }",
+                "training.aggregation.keep",
+            ),
+            (
+                "{ rule = \"centred-clipping\", radius = 128 }",
+                "training.aggregation.radius",
+            ),
+            (
+                "{ rule = \"geometric-median\", iterations = 0 }",
+                "training.aggregation.iterations",
+            ),
+            ("{ rule = \"median\", bucket = 0 }", "training.aggregation.bucket"),
+            (
+                "{ rule = \"median\", server = { rule = \"fedadam\", tau = 0 } }",
+                "training.aggregation.tau",
+            ),
+        ] {
+            assert_eq!(parse(&with(table)).check().unwrap_err().key, key, "{table}");
+        }
+        let text = with("\"fltrust\"").replace("[holdout]\npath = \"holdout.csv\"", "");
+        assert_eq!(parse(&text).check().unwrap_err().key, "training.aggregation.rule");
+        for (table, message) in [
+            ("\"medain\"", "\"medain\" is no rule"),
+            ("{ rule = \"median\", trim = 1 }", "unknown field `trim`"),
+            ("{ rule = \"trimmed-mean\" }", "missing field `trim`"),
+            (
+                "{ rule = \"median\", server = \"median\" }",
+                "median is no step of a server",
+            ),
+            ("{ trim = 1 }", "missing field `rule`"),
+        ] {
+            let error = toml::from_str::<StudyConfig>(&with(table))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(message), "{error}");
+        }
     }
 
     #[test]

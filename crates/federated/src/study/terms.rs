@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     architecture::Architecture,
     decimal::Decimal,
+    rules::Rule,
     server_optimiser::Aggregation,
     study::{StudyConfig, schema::DataSection},
     training::LocalTraining,
@@ -44,7 +45,10 @@ pub struct PublicTerms {
     pub members_per_round: Option<u8>,
     /// Fewest survivors of a round.
     pub quorum: u8,
-    /// How the mean changes the model.
+    /// How the updates of a round become one; by the exact mean if absent, and then left out of the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combination: Option<Rule>,
+    /// How that one changes the model.
     pub aggregation: Aggregation,
     /// What a member does in a round.
     pub local: LocalTraining,
@@ -68,7 +72,8 @@ impl PublicTerms {
             rounds: config.training.rounds,
             members_per_round: config.training.members_per_round,
             quorum: config.training.quorum,
-            aggregation: config.training.aggregation,
+            combination: config.training.aggregation.combination,
+            aggregation: config.training.aggregation.server,
             local: config.training.local_training(),
             clip: config.training.clip,
             seed: config.training.seed,

@@ -1,12 +1,16 @@
 //! An auditor with public data only, and one thing spoilt at a time.
 
+use std::sync::Arc;
+
 use counterweight_federated::{
     audit::{Audit, AuditReport, CheckKind, HoldoutFile, PublishedModel, Verdict},
     blobs::{Blobs, MemoryBlobs},
+    clock::ManualClock,
     coordinator::StudyOutcome,
     ledger::{FinishRecord, LedgerError, RoundRecord, StudyReader, StudyState},
     memory::MemoryLedger,
-    study::FileFormat,
+    rules::Rule,
+    study::{FileFormat, terms::PublicTerms},
 };
 use counterweight_primitives::{
     Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, StudyId, UnixSeconds,
@@ -17,7 +21,7 @@ use counterweight_provenance::{
     purpose::PurposeSet,
 };
 
-use crate::support::{Shape, World, account};
+use crate::support::{START, Shape, World, account, public_terms};
 
 /// The record of a study, open to changes.
 #[derive(Clone)]
@@ -51,7 +55,15 @@ struct Case {
 
 impl Case {
     fn new() -> Self {
-        let world = World::new(&Shape::default());
+        Self::with(|_| ())
+    }
+
+    /// A study whose terms were changed before it was opened.
+    fn with(change: impl FnOnce(&mut PublicTerms)) -> Self {
+        let shape = Shape::default();
+        let mut terms = public_terms(&shape);
+        change(&mut terms);
+        let world = World::with_terms(&shape, Arc::new(ManualClock::at(START)), terms);
         let outcome = world.run(&mut world.in_process(0..4)).unwrap();
         let mut record = Record {
             state: world.ledger.study(world.study).unwrap(),
@@ -412,4 +424,50 @@ fn other_terms_are_found() {
         .spoil(&case.record.state.terms, |bytes| bytes[20] ^= 1);
     assert_no(&case.audit(), CheckKind::Terms, &["was changed"]);
     assert!(case.outcome.rounds.len() == 3);
+}
+
+/// Every rule: members, coordinator and auditor reach one result, and another rule's result is named.
+#[test]
+fn every_rule_is_recomputed_and_the_result_of_another_is_named() {
+    let rule = |text: &str| serde_json::from_str::<Rule>(text).unwrap();
+    for text in [
+        r#"{"rule":"clipped-mean","norm":0.5}"#,
+        r#"{"rule":"median"}"#,
+        r#"{"rule":"trimmed-mean","trim":1}"#,
+        r#"{"rule":"krum","faulty":0}"#,
+        r#"{"rule":"multi-krum","faulty":0,"keep":2}"#,
+        r#"{"rule":"geometric-median"}"#,
+        r#"{"rule":"centred-clipping","radius":0.5}"#,
+        r#"{"rule":"fltrust","bucket":2}"#,
+    ] {
+        let combination = Some(rule(text));
+        let case = Case::with(|terms| terms.combination = combination);
+        let report = case.audit();
+        for check in &report.checks {
+            assert_eq!(check.verdict, Verdict::Yes, "{text}: {check:?}");
+        }
+        // The same ledger, had the coordinator used the plain mean in its last round.
+        let plain = Case::with(|_| ());
+        assert_ne!(plain.outcome.result, case.outcome.result, "{text}");
+        let mut spoilt = case;
+        let last = spoilt.record.rounds.len() - 1;
+        let lie = plain.outcome.result;
+        spoilt.record.rounds[last].closed.as_mut().unwrap().result = lie;
+        let blob = plain.world.blobs.get(&lie, u64::MAX).unwrap();
+        spoilt.world.blobs.put(&blob).unwrap();
+        let name = format!("the updates give {}, recorded is {lie}", spoilt.outcome.result);
+        assert_no(
+            &spoilt.audit(),
+            CheckKind::Aggregation,
+            &[&name, "round: Some(3)"],
+        );
+    }
+}
+
+#[test]
+fn without_the_hold_out_a_trusted_update_is_unknown_and_not_wrong() {
+    let case = Case::with(|terms| terms.combination = Some(Rule::Fltrust { bucket: 1 }));
+    let report = case.audit_with(&case.world.blobs, None);
+    let (verdict, sentence) = verdict(&report, CheckKind::Aggregation);
+    assert_eq!(verdict, Verdict::Unknown, "{sentence}");
 }

@@ -139,6 +139,7 @@ pub(crate) fn public_terms(shape: &Shape) -> PublicTerms {
         rounds: shape.rounds,
         members_per_round: None,
         quorum: 1,
+        combination: None,
         aggregation: shape.aggregation,
         local: LocalTraining {
             steps: Some(10),
