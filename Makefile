@@ -8,7 +8,7 @@ CARGO ?= cargo
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 DATA ?=
 
-.PHONY: help test test-long format lint rust contracts contracts-tools clients clients-tools deny example-data bench clean
+.PHONY: help test test-long format lint rust contracts contracts-tools clients clients-tools deny example-data privacy-vectors bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -16,7 +16,7 @@ help: ## Say what there is
 test: format lint contracts rust clients ## Check everything: formatting, lints, contracts, Rust, real Ethereum clients
 
 test-long: export CW_TEST_LONG = 1
-test-long: format lint contracts-long rust clients deny example-data ## As test, with larger counts, licences and regenerated data
+test-long: format lint contracts-long rust clients deny example-data privacy-vectors ## As test, with larger counts, licences and regenerated data
 
 format:
 	$(CARGO) fmt --all --check
@@ -57,6 +57,9 @@ deny: ## Check licences, bans and sources of dependencies
 
 example-data: ## Make the example's data again from the public package and compare
 	examples/breast-cancer/make_data.sh --check
+
+privacy-vectors: ## Ask dp-accounting again what mechanisms spend and compare
+	tests/privacy/make_vectors.sh --check
 
 bench: ## List the benchmarks
 	@ls -d benches/*/ | sed 's|benches/\(.*\)/|make bench-\1|'

@@ -23,6 +23,7 @@ pub mod member;
 pub mod member_set;
 pub mod memory;
 pub mod parameters;
+pub mod privacy;
 pub mod round;
 pub mod rules;
 pub mod server_optimiser;
