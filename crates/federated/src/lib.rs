@@ -19,6 +19,7 @@ pub mod decimal;
 pub mod http;
 pub mod journal;
 pub mod ledger;
+pub mod masking;
 pub mod member;
 pub mod member_set;
 pub mod memory;
