@@ -1,5 +1,6 @@
 //! What holds of every proof, whatever it is about.
 
+mod hiding;
 mod networks;
 mod soundness;
 mod vectors;
