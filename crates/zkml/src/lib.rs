@@ -21,6 +21,7 @@ mod conversation;
 mod error;
 pub mod input;
 pub mod model;
+mod msm;
 pub mod opening;
 mod prover;
 pub mod random;

@@ -9,6 +9,8 @@ use counterweight_zkml_verifier::srs::{SrsError, SrsId, SrsOrigin, VerifierSrs};
 use counterweight_zkml_verifier::transcript::keccak256;
 use counterweight_zkml_verifier::{Fr, G1Affine, G2Affine, field};
 
+use crate::msm::Table;
+
 /// The seed of the development set-up: its Keccak-256, modulo the group order, is `τ`.
 pub const DEVELOPMENT_SEED: &str = "counterweight/zkml/srs/development/INSECURE/v1";
 
@@ -31,7 +33,7 @@ pub enum LoadSrsError {
 #[derive(Debug, Clone)]
 pub struct Srs {
     variables: usize,
-    powers: Vec<G1Affine>,
+    table: Table,
     verifier: VerifierSrs,
 }
 
@@ -56,7 +58,7 @@ impl Srs {
         let verifier = VerifierSrs::new((G2Affine::generator() * tau).to_affine())?;
         Ok(Self {
             variables,
-            powers: affine,
+            table: Table::new(&affine),
             verifier,
         })
     }
@@ -76,7 +78,11 @@ impl Srs {
     /// `[τ^i]_1` for `i` from 0.
     #[must_use]
     pub fn powers(&self) -> &[G1Affine] {
-        &self.powers
+        &self.table.points()[..self.row_length()]
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
     }
 
     /// What the verifier has of this set-up.
