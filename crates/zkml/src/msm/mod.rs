@@ -13,7 +13,7 @@
 mod groups;
 mod table;
 
-use counterweight_zkml_verifier::curve::{G1, Group as _};
+use counterweight_zkml_verifier::curve::{Curve as _, G1, Group as _};
 use counterweight_zkml_verifier::field::PrimeField as _;
 use counterweight_zkml_verifier::{Fr, G1Affine};
 
@@ -98,6 +98,39 @@ pub(crate) fn small(table: &Table, numbers: &[i64]) -> G1 {
     windows_sum(table, window, (1 << window) - 1, &chosen, |digit| *digit)
 }
 
+/// `scalar_i · point` for each scalar.
+pub(crate) fn multiples(point: &G1Affine, scalars: &[Fr]) -> Vec<G1Affine> {
+    // All multiples of the point by a byte at each of its 32 places: a multiple is the sum of at most 32 of them.
+    let mut multiples = Vec::with_capacity(32 * 256);
+    let mut base = G1::from(*point);
+    for _ in 0..32 {
+        let mut multiple = G1::identity();
+        for _ in 0..256 {
+            multiples.push(multiple);
+            multiple += base;
+        }
+        base = multiple;
+    }
+    let mut table = vec![G1Affine::default(); multiples.len()];
+    G1::batch_normalize(&multiples, &mut table);
+    scalars
+        .chunks(ENTRIES_AT_ONCE / 32)
+        .flat_map(|scalars| {
+            let mut entries = Vec::with_capacity(32 * scalars.len());
+            let mut ends = Vec::with_capacity(scalars.len());
+            for scalar in scalars {
+                let repr = scalar.to_repr();
+                let digits = repr.as_ref().iter().enumerate().filter(|(_, digit)| **digit != 0);
+                entries.extend(
+                    digits.map(|(place, digit)| Entry::new(place * 256 + usize::from(*digit), false)),
+                );
+                ends.push(entries.len() as u32);
+            }
+            sum_groups(&table, &entries, &ends)
+        })
+        .collect()
+}
+
 /// The window, a divisor of the table's spacing, that takes the fewest additions for this many scalars.
 fn best_window(table: &Table, scalars: usize) -> usize {
     let spacing = table.spacing();
@@ -107,7 +140,7 @@ fn best_window(table: &Table, scalars: usize) -> usize {
         windows * scalars + spacing / window * ((2 << (window - 1)) + 4 * (1 << window.div_ceil(2)))
     };
     (2..=16.min(spacing))
-        .filter(|window| spacing % window == 0)
+        .filter(|window| spacing.is_multiple_of(*window))
         .min_by_key(|window| additions(*window))
         .unwrap_or(2)
 }

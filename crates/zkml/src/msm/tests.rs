@@ -69,6 +69,18 @@ fn equal_opposite_and_infinite_points_are_added_right() {
 }
 
 #[test]
+fn multiples_of_one_point_are_products() {
+    let point = points(1)[0];
+    let mut scalars = random::scalars(&mut ChaCha20Rng::seed_from_u64(3), 20);
+    scalars.extend([Fr::ZERO, Fr::ONE, -Fr::ONE, Fr::from(256)]);
+    let products: Vec<G1Affine> = scalars
+        .iter()
+        .map(|scalar| (point * scalar).to_affine())
+        .collect();
+    assert_eq!(multiples(&point, &scalars), products);
+}
+
+#[test]
 fn a_table_too_large_for_memory_has_fewer_columns() {
     assert_eq!(table::columns(table::spacing(1 << 13)), 19);
     assert_eq!(table::columns(table::spacing(1 << 17)), 8);
