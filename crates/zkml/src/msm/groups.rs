@@ -146,19 +146,19 @@ impl Batch {
     /// Puts `left + right` into `out[to]`, now or when the batch is full.
     #[inline]
     fn add(&mut self, left: G1Affine, right: G1Affine, to: usize, out: &mut [G1Affine]) {
-        let zero = |point: &G1Affine| bool::from(point.x.is_zero() & point.y.is_zero());
+        // No point of this group has y = 0: that is infinity alone.
+        let infinite = |point: &G1Affine| point.y == Fq::ZERO;
         let mut run = right.x - left.x;
         let mut rise = right.y - left.y;
-        if bool::from(run.is_zero()) || zero(&left) || zero(&right) {
-            if zero(&right) || zero(&left) {
-                out[to] = if zero(&right) { left } else { right };
+        if run == Fq::ZERO || infinite(&left) || infinite(&right) {
+            if infinite(&right) || infinite(&left) {
+                out[to] = if infinite(&right) { left } else { right };
                 return;
             }
             if left.y != right.y {
                 out[to] = G1Affine::default();
                 return;
             }
-            // No point of this group has order two, so twice y is not zero.
             let square = left.x.square();
             rise = square.double() + square;
             run = left.y.double();
