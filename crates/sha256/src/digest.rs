@@ -1,0 +1,240 @@
+//! Messages of any length on an engine of any width.
+
+use crate::{
+    BLOCK_BYTES,
+    backend::{Backend, Engine, Kind},
+    portable::Portable,
+};
+
+/// Digests of many messages, each after the same prefix (RFC 6962 puts a byte before what it hashes). Takes the fastest
+/// instructions there are for so many.
+#[must_use]
+pub fn digest_all<M: AsRef<[u8]>>(prefix: &[u8], messages: &[M]) -> Vec<[u8; 32]> {
+    digest_all_with(Backend::detect_for(messages.len()), prefix, messages)
+}
+
+/// As [`digest_all`], with given instructions.
+#[must_use]
+pub fn digest_all_with<M: AsRef<[u8]>>(backend: Backend, prefix: &[u8], messages: &[M]) -> Vec<[u8; 32]> {
+    #[cfg(target_arch = "x86_64")]
+    match backend.0 {
+        Kind::Avx512 => {
+            if let Some(engine) = crate::lanes::Avx512::new(backend) {
+                return run(&engine, prefix, messages);
+            }
+        }
+        Kind::Avx2 => {
+            if let Some(engine) = crate::lanes::Avx2::new(backend) {
+                return run(&engine, prefix, messages);
+            }
+        }
+        Kind::ShaExtensions => {
+            if let Some(engine) = crate::sha_extensions::ShaExtensions::new(backend) {
+                return run(&engine, prefix, messages);
+            }
+        }
+        Kind::Portable => {}
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let Kind::Portable = backend.0;
+    run(&Portable, prefix, messages)
+}
+
+/// Digests of `prefix ‖ left ‖ right` for pairs of digests that follow each other; a last one without a partner is left
+/// out.
+#[must_use]
+pub fn node_all(prefix: u8, children: &[[u8; 32]]) -> Vec<[u8; 32]> {
+    let (pairs, _) = children.as_chunks::<2>();
+    let pairs: Vec<&[u8]> = pairs.iter().map(|pair| pair.as_flattened()).collect();
+    digest_all(&[prefix], &pairs)
+}
+
+/// What a lane is at.
+struct Lane<'a> {
+    /// Index of the message; none where there is nothing left to do.
+    message: Option<usize>,
+    bytes: &'a [u8],
+    /// Block that comes next.
+    block: usize,
+    /// Blocks of the padded message.
+    blocks: usize,
+    /// A block that is not bytes of the message alone.
+    buffer: [u8; BLOCK_BYTES],
+}
+
+impl<'a> Lane<'a> {
+    fn idle() -> Self {
+        Self {
+            message: None,
+            bytes: &[],
+            block: 0,
+            blocks: 0,
+            buffer: [0; BLOCK_BYTES],
+        }
+    }
+
+    fn take(&mut self, index: usize, bytes: &'a [u8], prefix: &[u8]) {
+        self.message = Some(index);
+        self.bytes = bytes;
+        self.block = 0;
+        // A byte 0x80 and eight of length follow the message.
+        self.blocks = (prefix.len() + bytes.len() + 9).div_ceil(BLOCK_BYTES);
+    }
+
+    /// Where the next block is whole in the message, it; otherwise none.
+    fn inner(&self, prefix: usize) -> Option<&'a [u8; BLOCK_BYTES]> {
+        let start = (self.block * BLOCK_BYTES).checked_sub(prefix)?;
+        self.bytes.get(start..)?.first_chunk()
+    }
+
+    /// Makes the next block in the buffer.
+    fn fill(&mut self, prefix: &[u8]) {
+        let start = self.block * BLOCK_BYTES;
+        let total = prefix.len() + self.bytes.len();
+        self.buffer = [0; BLOCK_BYTES];
+        let mut at = 0;
+        if let Some(rest) = prefix.get(start..) {
+            at = rest.len().min(BLOCK_BYTES);
+            self.buffer[..at].copy_from_slice(&rest[..at]);
+        }
+        let from = (start + at).saturating_sub(prefix.len());
+        if let Some(rest) = self.bytes.get(from..) {
+            let count = rest.len().min(BLOCK_BYTES - at);
+            self.buffer[at..at + count].copy_from_slice(&rest[..count]);
+        }
+        if let Some(end) = total.checked_sub(start)
+            && end < BLOCK_BYTES
+        {
+            self.buffer[end] = 0x80;
+        }
+        if self.block + 1 == self.blocks {
+            self.buffer[BLOCK_BYTES - 8..].copy_from_slice(&(total as u64 * 8).to_be_bytes());
+        }
+    }
+}
+
+fn run<const LANES: usize, E: Engine<LANES>, M: AsRef<[u8]>>(
+    engine: &E,
+    prefix: &[u8],
+    messages: &[M],
+) -> Vec<[u8; 32]> {
+    let mut digests = vec![[0; 32]; messages.len()];
+    let mut waiting = messages.iter().map(AsRef::as_ref).enumerate();
+    let mut states = engine.start();
+    let mut lanes: [Lane<'_>; LANES] = std::array::from_fn(|_| Lane::idle());
+    let mut busy = 0;
+    for lane in &mut lanes {
+        if let Some((index, bytes)) = waiting.next() {
+            lane.take(index, bytes, prefix);
+            busy += 1;
+        }
+    }
+    while busy > 0 {
+        let mut whole: [Option<&[u8; BLOCK_BYTES]>; LANES] = [None; LANES];
+        for (lane, whole) in lanes.iter_mut().zip(&mut whole) {
+            *whole = lane.inner(prefix.len());
+            // A lane with nothing to do hashes whatever its buffer holds, and nobody looks.
+            if whole.is_none() && lane.message.is_some() {
+                lane.fill(prefix);
+            }
+        }
+        let blocks = std::array::from_fn(|i| whole[i].unwrap_or(&lanes[i].buffer));
+        engine.compress(&mut states, &blocks);
+        for (place, lane) in lanes.iter_mut().enumerate() {
+            lane.block += 1;
+            let Some(index) = lane.message.filter(|_| lane.block == lane.blocks) else {
+                continue;
+            };
+            let words = engine.state(&states, place);
+            for (bytes, word) in digests[index].as_chunks_mut::<4>().0.iter_mut().zip(words) {
+                *bytes = word.to_be_bytes();
+            }
+            engine.restart(&mut states, place);
+            match waiting.next() {
+                Some((index, bytes)) => lane.take(index, bytes, prefix),
+                None => {
+                    *lane = Lane::idle();
+                    busy -= 1;
+                }
+            }
+        }
+    }
+    digests
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    fn expected(prefix: &[u8], message: &[u8]) -> [u8; 32] {
+        Sha256::new()
+            .chain_update(prefix)
+            .chain_update(message)
+            .finalize()
+            .into()
+    }
+
+    fn holds(prefix: &[u8], messages: &[Vec<u8>]) {
+        let expected: Vec<_> = messages.iter().map(|message| expected(prefix, message)).collect();
+        for backend in Backend::available() {
+            assert_eq!(
+                digest_all_with(*backend, prefix, messages),
+                expected,
+                "{backend}, {} messages",
+                messages.len()
+            );
+        }
+        assert_eq!(digest_all(prefix, messages), expected);
+    }
+
+    /// Every length around the ends of one, two and three blocks, with every prefix that moves them.
+    #[test]
+    fn every_length_has_the_digest_of_the_standard() {
+        for prefix in [&b""[..], &[0], &[1], &[7; 64], &[7; 70], &[7; 130]] {
+            let messages: Vec<Vec<u8>> = (0..200_u8)
+                .map(|length| (0..length).map(|byte| byte ^ length).collect())
+                .collect();
+            holds(prefix, &messages);
+        }
+    }
+
+    #[test]
+    fn lanes_take_the_next_message_when_theirs_ends() {
+        // The first is the longest: every other lane passes through many messages beside it.
+        let messages: Vec<Vec<u8>> = (0..100)
+            .map(|i| vec![i as u8; if i == 0 { 20_000 } else { i * 3 }])
+            .collect();
+        holds(&[0], &messages);
+    }
+
+    #[test]
+    fn nodes_are_pairs_and_a_lone_one_is_left_out() {
+        let children: Vec<[u8; 32]> = (0..33_u8).map(|i| expected(b"", &[i])).collect();
+        let nodes = node_all(1, &children);
+        assert_eq!(nodes.len(), 16);
+        for (node, pair) in nodes.iter().zip(children.as_chunks::<2>().0) {
+            assert_eq!(*node, expected(&[1], pair.as_flattened()));
+        }
+        assert!(node_all(1, &[]).is_empty());
+    }
+
+    #[test]
+    fn few_messages_go_to_narrow_engines() {
+        assert!(Backend::detect_for(1).lanes() <= 2 || Backend::available().len() == 2);
+        assert_eq!(Backend::detect_for(1000), Backend::detect());
+        assert!(Backend::available().contains(&Backend::PORTABLE));
+    }
+
+    proptest! {
+        #[test]
+        fn every_backend_gives_the_digests_of_sha2(
+            prefix in proptest::collection::vec(any::<u8>(), 0..70),
+            messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..40),
+        ) {
+            holds(&prefix, &messages);
+        }
+    }
+}
