@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{B256, U256};
 use alloy_sol_types::{SolCall, SolEvent};
-use counterweight_primitives::{Address, UnixSeconds};
+use counterweight_primitives::{Address, Amount, UnixSeconds};
 
 pub use inference::{InferenceCheck, RegisteredModel};
 pub use refusal::Refusal;
@@ -81,10 +81,20 @@ impl ContractLedger {
 
     /// Sends a call and waits until it is included for good.
     fn send<C: SolCall>(&self, contract: Address, call: &C) -> Result<Inclusion, Failure> {
+        self.send_value(contract, call, Amount(0))
+    }
+
+    /// Sends a call and wei with it.
+    fn send_value<C: SolCall>(
+        &self,
+        contract: Address,
+        call: &C,
+        value: Amount,
+    ) -> Result<Inclusion, Failure> {
         let call = Call {
             to: Some(to_evm(contract)),
             data: call.abi_encode().into(),
-            value: U256::ZERO,
+            value: U256::from(value.0),
         };
         Ok(self.network.transact(&*self.signer, &call)?)
     }

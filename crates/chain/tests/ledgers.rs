@@ -12,6 +12,9 @@ use counterweight_provenance::ledger::{
     ConsentLedger as _, ConsentReader as _, LedgerError, LogId, Parent, Registration, RoyaltyChange,
     RoyaltyLedger as _, RoyaltyReader as _, Settlement,
 };
+use counterweight_provenance::log::{
+    account_signature::AccountCheckpoint, note::Checkpoint, tree::node_hash,
+};
 use counterweight_provenance::purpose::PurposeSet;
 use support::{Deployed, TestChain};
 
@@ -24,6 +27,7 @@ on_every_chain! {
     income_flows_up_the_lineage
     consent_ends_with_the_owner_that_gave_it
     a_log_is_anchored_and_only_grows
+    an_owner_of_two_histories_loses_the_bond
     what_the_token_says_is_read
 }
 
@@ -428,7 +432,7 @@ fn a_log_is_anchored_and_only_grows(chain: &dyn TestChain) {
     assert_eq!(owner.anchored_head(owner.account(), log).unwrap(), None);
     // A tree of one leaf: the root is the leaf's hash.
     let leaf = Sha256Digest::of(b"\0entry");
-    owner.anchor(log, 1, leaf).unwrap();
+    owner.anchor(log, 1, leaf, &[]).unwrap();
     let head = owner.anchored_head(owner.account(), log).unwrap().unwrap();
     assert_eq!((head.size, head.root, head.owner), (1, leaf, owner.account()));
     assert_eq!(head.anchored_at, owner.now().unwrap());
@@ -443,7 +447,46 @@ fn a_log_is_anchored_and_only_grows(chain: &dyn TestChain) {
             .is_anchored(deployed.ledger(2).account(), log, 0, leaf, &[])
             .unwrap()
     );
-    assert!(refused(owner.anchor(log, 1, leaf)).starts_with("SizeNotGrowing(log: 0x"));
+    assert!(refused(owner.anchor(log, 1, leaf, &[])).starts_with("SizeNotGrowing(log: 0x"));
+    // Only what begins with the anchored tree is taken.
+    let second = Sha256Digest::of(b"\0second");
+    let grown = node_hash(&leaf, &second);
+    assert!(
+        refused(owner.anchor(log, 2, node_hash(&second, &leaf), &[second]))
+            .starts_with("Inconsistent(log: 0x")
+    );
+    assert!(refused(owner.anchor(log, 2, grown, &[])).starts_with("Inconsistent(log: 0x"));
+    owner.anchor(log, 2, grown, &[second]).unwrap();
+    assert!(
+        owner
+            .is_anchored(owner.account(), log, 1, second, &[leaf])
+            .unwrap()
+    );
+}
+
+fn an_owner_of_two_histories_loses_the_bond(chain: &dyn TestChain) {
+    let deployed = Deployed::on(chain);
+    let (owner, reporter) = (deployed.ledger(1), deployed.ledger(2));
+    let origin = "example.org/log";
+    let log = LogId::of_origin(origin);
+    owner.anchor(log, 1, Sha256Digest::of(b"\0entry"), &[]).unwrap();
+    owner.post_log_bond(log, Amount(1_001)).unwrap();
+    let bond = owner.log_bond(owner.account(), log).unwrap();
+    assert_eq!((bond.amount, bond.withdrawable_at), (Amount(1_001), None));
+    let signed = |root| {
+        let checkpoint = Checkpoint {
+            origin: origin.to_owned(),
+            size: 5,
+            root: Sha256Digest::of(root),
+        };
+        AccountCheckpoint::sign(&checkpoint, &support::key(1)).unwrap()
+    };
+    let (one, other) = (signed(b"one"), signed(b"other"));
+    assert!(refused(reporter.report_split_view(&one, &one)).starts_with("NoContradiction(log: 0x"));
+    reporter.report_split_view(&one, &other).unwrap();
+    assert_eq!(owner.log_bond(owner.account(), log).unwrap().amount, Amount(0));
+    assert!(owner.anchored_head(owner.account(), log).unwrap().unwrap().forked);
+    assert!(refused(owner.anchor(log, 2, Sha256Digest::of(b""), &[])).starts_with("LogForked(log: 0x"));
 }
 
 fn what_the_token_says_is_read(chain: &dyn TestChain) {

@@ -9,7 +9,7 @@ use counterweight_primitives::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::purpose::PurposeSet;
+use crate::{log::account_signature::AccountCheckpoint, purpose::PurposeSet};
 
 /// Why the record refused or could not be reached.
 #[derive(Debug, thiserror::Error)]
@@ -399,6 +399,17 @@ pub struct AnchoredHead {
     pub size: u64,
     /// RFC 6962 root of those entries.
     pub root: Sha256Digest,
+    /// Whether its owner was shown to have signed two histories: then the chain takes no more of it.
+    pub forked: bool,
+}
+
+/// What stands behind a log: `ILogAnchor.Bond`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogBond {
+    /// Wei posted.
+    pub amount: Amount,
+    /// When the owner may take it back, if that was asked for.
+    pub withdrawable_at: Option<UnixSeconds>,
 }
 
 /// Reading anchored checkpoints back.
@@ -418,15 +429,33 @@ pub trait AnchorReader {
         leaf: Sha256Digest,
         path: &[Sha256Digest],
     ) -> Result<bool, LedgerError>;
+    /// What stands behind a log.
+    fn log_bond(&self, owner: Address, log: LogId) -> Result<LogBond, LedgerError>;
 }
 
 /// Anchoring checkpoints for one account.
 pub trait AnchorLedger: AnchorReader {
-    /// Anchors a checkpoint.
+    /// Anchors a checkpoint. The contract takes it only with the proof that the tree begins with the one it has: an RFC
+    /// 6962 consistency proof, empty for the first checkpoint.
     ///
     /// # Errors
-    /// [`LedgerError`].
-    fn anchor(&self, log: LogId, size: u64, root: Sha256Digest) -> Result<(), LedgerError>;
+    /// [`LedgerError`]; so for all below.
+    fn anchor(
+        &self,
+        log: LogId,
+        size: u64,
+        root: Sha256Digest,
+        proof: &[Sha256Digest],
+    ) -> Result<(), LedgerError>;
+    /// Adds wei to the bond of the account's own log.
+    fn post_log_bond(&self, log: LogId, amount: Amount) -> Result<(), LedgerError>;
+    /// Shows that an owner signed two trees of one size: marks the log as forked and destroys its bond, half of which is
+    /// paid to this account.
+    fn report_split_view(
+        &self,
+        one: &AccountCheckpoint,
+        other: &AccountCheckpoint,
+    ) -> Result<(), LedgerError>;
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! The tree is RFC 6962 with SHA-256 ([`tree`], [`proof`]); the files are those of C2SP tlog-tiles and the checkpoint
 //! is a C2SP signed note, so that any reader of such logs can check this one. Page: `docs/spec/log.md`.
 
+pub mod account_signature;
 pub mod note;
 pub mod proof;
 mod reader;

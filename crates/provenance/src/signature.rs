@@ -151,6 +151,14 @@ pub fn sign(signer: &dyn Signer, domain: &str, digest: &ContentDigest) -> Result
 /// # Errors
 /// [`SignatureError::RecoveryByte`], [`SignatureError::HighS`] or [`SignatureError::NoKey`].
 pub fn recover(message: &[u8], signature: &Signature) -> Result<Address, SignatureError> {
+    recover_hash(personal_message_hash(message), signature)
+}
+
+/// Who signed a 32-byte hash that has its own domain, such as an EIP-712 hash.
+///
+/// # Errors
+/// [`SignatureError::RecoveryByte`], [`SignatureError::HighS`] or [`SignatureError::NoKey`].
+pub fn recover_hash(hash: [u8; 32], signature: &Signature) -> Result<Address, SignatureError> {
     let [numbers @ .., v] = &signature.0;
     let recovery = match v {
         27 => RecoveryId::new(false, false),
@@ -161,8 +169,8 @@ pub fn recover(message: &[u8], signature: &Signature) -> Result<Address, Signatu
     if ecdsa.normalize_s().is_some() {
         return Err(SignatureError::HighS);
     }
-    let key = VerifyingKey::recover_from_prehash(&personal_message_hash(message), &ecdsa, recovery)
-        .map_err(|_| SignatureError::NoKey)?;
+    let key =
+        VerifyingKey::recover_from_prehash(&hash, &ecdsa, recovery).map_err(|_| SignatureError::NoKey)?;
     Ok(address_of(&key))
 }
 

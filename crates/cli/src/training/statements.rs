@@ -1,6 +1,9 @@
 //! What was done, said under signature in the project's log, whose root is anchored on the chain.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use counterweight_chain::{keys::LocalKey, ledger::ContractLedger};
 use counterweight_primitives::{Address, ContentDigest, UnixSeconds};
@@ -9,7 +12,7 @@ use counterweight_provenance::{
     log::{
         Log, LogReader,
         note::{NoteSigner, VerifierKey},
-        tree::leaf_hash,
+        tree::{empty_root, leaf_hash},
     },
     signature,
     statement::{Statement, UncheckedStatement},
@@ -35,12 +38,17 @@ fn folder(session: &Session<'_>) -> PathBuf {
 }
 
 fn key_file(session: &Session<'_>) -> PathBuf {
-    folder(session).with_extension("pub")
+    log_key_file(&folder(session))
+}
+
+/// Where the public key of a project's log is: beside its folder, which holds nothing but what is served.
+pub(crate) fn log_key_file(folder: &Path) -> PathBuf {
+    folder.with_extension("pub")
 }
 
 /// The log's key follows from its owner's: the signature is deterministic (RFC 6979) and never shown, so that there
 /// is no second secret to keep.
-fn signer(owner: &LocalKey, origin: &str) -> Result<NoteSigner, CliError> {
+pub(crate) fn signer(owner: &LocalKey, origin: &str) -> Result<NoteSigner, CliError> {
     let signature = signature::sign(owner, KEY_DOMAIN, &ContentDigest::of(origin.as_bytes()))
         .map_err(|error| CliError::new(Code::Fault, with_causes(&error)))?;
     let secret = ContentDigest::of(&signature.0);
@@ -91,11 +99,11 @@ pub(crate) fn record(
     log.append(&entries)?;
     let head = log.checkpoint().checkpoint();
     let id = LogId::of_origin(&origin);
-    let anchored = ledger
-        .anchored_head(ledger.account(), id)?
-        .map_or(0, |head| head.size);
-    if head.size > anchored {
-        ledger.anchor(id, head.size, head.root)?;
+    let anchored = ledger.anchored_head(ledger.account(), id)?;
+    let (size, root) = anchored.map_or((0, empty_root()), |head| (head.size, head.root));
+    if head.size > size {
+        let proof = log.reader().consistency(size, &root, log.checkpoint())?;
+        ledger.anchor(id, head.size, head.root, &proof)?;
     }
     Ok(())
 }

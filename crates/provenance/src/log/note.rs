@@ -5,7 +5,8 @@
 //!
 //! # Differences from the specifications
 //!
-//! - Only Ed25519 signatures are checked; others are passed over, as unknown keys must be.
+//! - A log's own signature is Ed25519; others are passed over here, as unknown keys must be ([`super::cosignature`] has
+//!   those of witnesses).
 //! - Checkpoints that we write have no extension lines. Those we read may: they are signed and passed over.
 
 use std::{fmt, str::FromStr};
@@ -74,6 +75,146 @@ pub enum NoteError {
     },
 }
 
+/// A signature below a note: whose it says it is, and its bytes. Not checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoteSignature {
+    name: String,
+    id: [u8; 4],
+    bytes: Vec<u8>,
+}
+
+impl NoteSignature {
+    /// From its parts.
+    ///
+    /// # Errors
+    /// [`NoteError::KeyName`].
+    pub fn new(name: &str, id: [u8; 4], bytes: Vec<u8>) -> Result<Self, NoteError> {
+        check_key_name(name)?;
+        Ok(Self {
+            name: name.to_owned(),
+            id,
+            bytes,
+        })
+    }
+
+    /// Reads a line, without its newline.
+    ///
+    /// # Errors
+    /// [`NoteError::Malformed`].
+    pub fn parse(line: &str) -> Result<Self, NoteError> {
+        let malformed = |reason| NoteError::Malformed { reason };
+        let parts = line
+            .strip_prefix("\u{2014} ")
+            .and_then(|rest| rest.split_once(' '));
+        let (name, encoded) = parts.ok_or(malformed("a signature line is not \u{2014}, name, signature"))?;
+        check_key_name(name).map_err(|_| malformed("a key name holds a plus or is empty"))?;
+        let bytes = BASE64
+            .decode(encoded)
+            .map_err(|_| malformed("a signature is not base64"))?;
+        let (id, signature) = bytes
+            .split_first_chunk::<4>()
+            .ok_or(malformed("a signature has no key id"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            id: *id,
+            bytes: signature.to_vec(),
+        })
+    }
+
+    /// Name of the key.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Id of the key.
+    #[must_use]
+    pub fn id(&self) -> [u8; 4] {
+        self.id
+    }
+
+    /// What the algorithm made.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The line, without a newline.
+impl fmt::Display for NoteSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = [&self.id[..], &self.bytes].concat();
+        write!(f, "\u{2014} {} {}", self.name, BASE64.encode(bytes))
+    }
+}
+
+/// A note as it arrived, taken apart. Nothing in it is checked but its form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    text: String,
+    signatures: Vec<NoteSignature>,
+}
+
+impl Note {
+    /// Takes a note apart.
+    ///
+    /// # Errors
+    /// [`NoteError::Malformed`].
+    pub fn parse(note: &str) -> Result<Self, NoteError> {
+        let malformed = |reason| NoteError::Malformed { reason };
+        if note.len() > MOST_BYTES {
+            return Err(malformed("it is longer than 512 KiB"));
+        }
+        if note.chars().any(|c| c < ' ' && c != '\n') {
+            return Err(malformed("it holds a control character"));
+        }
+        let split = note.rfind("\n\n").ok_or(malformed("it has no blank line"))?;
+        let (text, signatures) = (note.get(..=split), note.get(split + 2..));
+        let (text, lines) = text.zip(signatures).ok_or(malformed("it has no blank line"))?;
+        if lines.is_empty() || !lines.ends_with('\n') {
+            return Err(malformed("it does not end with signature lines"));
+        }
+        let mut signatures = Vec::new();
+        for line in lines.lines() {
+            if signatures.len() == MOST_SIGNATURES {
+                return Err(malformed("it has more than 64 signatures"));
+            }
+            signatures.push(NoteSignature::parse(line)?);
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            signatures,
+        })
+    }
+
+    /// What is signed, the last newline included.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The signatures, in their order.
+    #[must_use]
+    pub fn signatures(&self) -> &[NoteSignature] {
+        &self.signatures
+    }
+
+    /// Adds a signature, unless it is there.
+    pub fn add(&mut self, signature: NoteSignature) {
+        if !self.signatures.contains(&signature) {
+            self.signatures.push(signature);
+        }
+    }
+}
+
+/// The note as it is stored and sent.
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.text)?;
+        self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
 /// Checks notes: a name and an Ed25519 public key, written `name+id+key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifierKey {
@@ -88,14 +229,15 @@ impl VerifierKey {
         &self.name
     }
 
+    /// The bytes of the key, whatever its name.
+    #[must_use]
+    pub fn key_bytes(&self) -> Vec<u8> {
+        self.key.as_bytes().to_vec()
+    }
+
     /// First bytes of the SHA-256 of name and key: tells keys of one name apart.
     fn id(&self) -> [u8; 4] {
-        let hash = Sha256::new()
-            .chain_update(&self.name)
-            .chain_update([b'\n', ED25519])
-            .chain_update(self.key.as_bytes())
-            .finalize();
-        [hash[0], hash[1], hash[2], hash[3]]
+        key_id(&self.name, ED25519, self.key.as_bytes())
     }
 
     /// Checks a note and gives its text, the last newline included.
@@ -103,41 +245,24 @@ impl VerifierKey {
     /// # Errors
     /// [`NoteError::Malformed`], [`NoteError::NotSigned`] or [`NoteError::BadSignature`].
     pub fn verify<'a>(&self, note: &'a str) -> Result<&'a str, NoteError> {
-        let malformed = |reason| NoteError::Malformed { reason };
-        if note.len() > MOST_BYTES {
-            return Err(malformed("it is longer than 512 KiB"));
-        }
-        if note.chars().any(|c| c < ' ' && c != '\n') {
-            return Err(malformed("it holds a control character"));
-        }
-        let split = note.rfind("\n\n").ok_or(malformed("it has no blank line"))?;
-        let (text, signatures) = (note.get(..=split), note.get(split + 2..));
-        let (text, signatures) = text.zip(signatures).ok_or(malformed("it has no blank line"))?;
-        if signatures.is_empty() || !signatures.ends_with('\n') {
-            return Err(malformed("it does not end with signature lines"));
-        }
+        let parsed = Note::parse(note)?;
+        self.check(&parsed)?;
+        // The parsed text is the beginning of the note.
+        Ok(note.get(..parsed.text.len()).unwrap_or_default())
+    }
+
+    /// Checks that the key signed a note.
+    ///
+    /// # Errors
+    /// [`NoteError::NotSigned`], or [`NoteError::BadSignature`] where any signature by the key does not hold.
+    pub fn check(&self, note: &Note) -> Result<(), NoteError> {
         let mut signed = false;
-        for (index, line) in signatures.lines().enumerate() {
-            if index == MOST_SIGNATURES {
-                return Err(malformed("it has more than 64 signatures"));
-            }
-            let parts = line
-                .strip_prefix("\u{2014} ")
-                .and_then(|rest| rest.split_once(' '));
-            let (name, encoded) =
-                parts.ok_or(malformed("a signature line is not \u{2014}, name, signature"))?;
-            check_key_name(name).map_err(|_| malformed("a key name holds a plus or is empty"))?;
-            let bytes = BASE64
-                .decode(encoded)
-                .map_err(|_| malformed("a signature is not base64"))?;
-            let (id, signature) = bytes
-                .split_first_chunk::<4>()
-                .ok_or(malformed("a signature has no key id"))?;
-            if name != self.name || *id != self.id() {
+        for line in &note.signatures {
+            if line.name != self.name || line.id != self.id() {
                 continue;
             }
-            let holds = Signature::from_slice(signature)
-                .is_ok_and(|signature| self.key.verify_strict(text.as_bytes(), &signature).is_ok());
+            let holds = Signature::from_slice(&line.bytes)
+                .is_ok_and(|signature| self.key.verify_strict(note.text.as_bytes(), &signature).is_ok());
             if !holds {
                 return Err(NoteError::BadSignature {
                     key: self.name.clone(),
@@ -146,7 +271,7 @@ impl VerifierKey {
             signed = true;
         }
         if signed {
-            Ok(text)
+            Ok(())
         } else {
             Err(NoteError::NotSigned {
                 key: self.to_string(),
@@ -157,15 +282,7 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = vec![ED25519];
-        key.extend_from_slice(self.key.as_bytes());
-        write!(
-            f,
-            "{}+{}+{}",
-            self.name,
-            hex::encode(self.id()),
-            BASE64.encode(key)
-        )
+        f.write_str(&key_text(&self.name, ED25519, self.key.as_bytes()))
     }
 }
 
@@ -176,29 +293,48 @@ impl FromStr for VerifierKey {
         let wrong = || NoteError::Key {
             text: text.to_owned(),
         };
-        let (name, rest) = text.split_once('+').ok_or_else(wrong)?;
-        let (_, encoded) = rest.split_once('+').ok_or_else(wrong)?;
-        check_key_name(name)?;
-        let bytes = BASE64.decode(encoded).map_err(|_| wrong())?;
-        let [ED25519, key @ ..] = bytes.as_slice() else {
-            return Err(wrong());
-        };
-        let key = key.try_into().map_err(|_| wrong())?;
-        let key = VerifyingKey::from_bytes(key).map_err(|_| wrong())?;
-        let verifier = Self {
-            name: name.to_owned(),
-            key,
-        };
-        // Holds the id to the key, and the text to its one form.
-        if verifier.to_string() == text {
-            Ok(verifier)
-        } else {
-            Err(wrong())
-        }
+        let (name, kind, key) = parse_key_text(text)?;
+        let key = key.as_slice().try_into().ok().filter(|_| kind == ED25519);
+        let key = VerifyingKey::from_bytes(key.ok_or_else(wrong)?).map_err(|_| wrong())?;
+        Ok(Self { name, key })
     }
 }
 
-fn check_key_name(name: &str) -> Result<(), NoteError> {
+/// First bytes of the SHA-256 of name, type and key.
+pub(super) fn key_id(name: &str, kind: u8, key: &[u8]) -> [u8; 4] {
+    let hash = Sha256::new()
+        .chain_update(name)
+        .chain_update([b'\n', kind])
+        .chain_update(key)
+        .finalize();
+    [hash[0], hash[1], hash[2], hash[3]]
+}
+
+/// A key as it is handed out: `name+id+base64(type ‖ key)`.
+pub(super) fn key_text(name: &str, kind: u8, key: &[u8]) -> String {
+    let id = hex::encode(key_id(name, kind, key));
+    let typed = [&[kind], key].concat();
+    format!("{name}+{id}+{}", BASE64.encode(typed))
+}
+
+/// Takes a key as it is handed out apart: name, type, key. Its id must be theirs.
+pub(super) fn parse_key_text(text: &str) -> Result<(String, u8, Vec<u8>), NoteError> {
+    let wrong = || NoteError::Key {
+        text: text.to_owned(),
+    };
+    let (name, rest) = text.split_once('+').ok_or_else(wrong)?;
+    let (_, encoded) = rest.split_once('+').ok_or_else(wrong)?;
+    check_key_name(name)?;
+    let bytes = BASE64.decode(encoded).map_err(|_| wrong())?;
+    let (kind, key) = bytes.split_first().ok_or_else(wrong)?;
+    // Holds the id to the key, and the text to its one form.
+    if key_text(name, *kind, key) != text {
+        return Err(wrong());
+    }
+    Ok((name.to_owned(), *kind, key.to_vec()))
+}
+
+pub(super) fn check_key_name(name: &str) -> Result<(), NoteError> {
     if name.is_empty()
         || name
             .chars()
@@ -288,7 +424,11 @@ impl Checkpoint {
         })
     }
 
-    fn parse(text: &str) -> Result<Self, NoteError> {
+    /// Reads the text of a note. Nothing is said about who signed it.
+    ///
+    /// # Errors
+    /// [`NoteError::NotACheckpoint`].
+    pub fn parse(text: &str) -> Result<Self, NoteError> {
         let bad = |reason| NoteError::NotACheckpoint { reason };
         let mut lines = text.lines();
         let origin = lines
@@ -352,6 +492,21 @@ impl SignedCheckpoint {
     #[must_use]
     pub fn note(&self) -> &str {
         &self.note
+    }
+
+    /// The same checkpoint with more signatures below it, which nobody has checked.
+    ///
+    /// # Errors
+    /// [`NoteError::Malformed`] where there are too many.
+    pub fn with(&self, signatures: &[NoteSignature]) -> Result<Self, NoteError> {
+        let mut note = Note::parse(&self.note)?;
+        signatures.iter().for_each(|line| note.add(line.clone()));
+        let note = note.to_string();
+        Note::parse(&note)?;
+        Ok(Self {
+            checkpoint: self.checkpoint.clone(),
+            note,
+        })
     }
 }
 

@@ -418,6 +418,68 @@ mod tests {
         json!({ "cases": cases })
     }
 
+    /// What `testdata/rfc6962-consistency.json` holds; the contract's tests read the same file.
+    fn consistency_cases() -> Value {
+        let mut leaves = Leaves::new(SIZE);
+        let mut cases = Vec::new();
+        for new in 1..=SIZE {
+            let sizes: Vec<u64> = match new {
+                1..=9 => (0..=new).collect(),
+                // A power of two needs one hash less than its neighbours.
+                _ => vec![
+                    new / 2,
+                    new.next_power_of_two() / 2,
+                    new * 37 % new + new / 3,
+                    new - 1,
+                ],
+            };
+            for old in sizes {
+                let path = consistency_path(&mut leaves, old, new).unwrap();
+                cases.push(growth(
+                    old,
+                    &leaves.root(old),
+                    new,
+                    &leaves.root(new),
+                    &path,
+                    true,
+                ));
+            }
+            // One thing spoiled in an otherwise valid case, another thing for each size.
+            let old = (new / 3).max(1);
+            let mut path = consistency_path(&mut leaves, old, new).unwrap();
+            let (mut old_root, mut new_root) = (leaves.root(old), leaves.root(new));
+            let (mut before, mut after) = (old, new);
+            match new % 8 {
+                0 => old_root.0[31] ^= 1,
+                1 => new_root.0[0] ^= 0x80,
+                2 if new > 2 => path[0].0[16] ^= 4,
+                3 => path.push(old_root),
+                4 => drop(path.pop()),
+                5 => path.reverse(),
+                6 => before += 1,
+                _ => after = old - 1,
+            }
+            cases.push(growth(before, &old_root, after, &new_root, &path, false));
+        }
+        json!({ "cases": cases })
+    }
+
+    fn growth(
+        old: u64,
+        old_root: &Sha256Digest,
+        new: u64,
+        new_root: &Sha256Digest,
+        path: &[Sha256Digest],
+        valid: bool,
+    ) -> Value {
+        let hex = |d: &Sha256Digest| format!("0x{}", d.to_hex());
+        let path: Vec<_> = path.iter().map(hex).collect();
+        json!({
+            "oldSize": old, "oldRoot": hex(old_root), "newSize": new, "newRoot": hex(new_root),
+            "path": path, "valid": valid,
+        })
+    }
+
     fn case(
         root: &Sha256Digest,
         size: u64,
@@ -440,29 +502,60 @@ mod tests {
             .unwrap()
     }
 
-    /// `CW_WRITE_FIXTURES=1 cargo test -p counterweight-provenance` writes the file anew.
-    #[test]
-    fn the_shared_inclusion_vectors_are_the_generated_ones_and_hold() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../testdata/rfc6962-inclusion.json"
-        );
+    /// Writes a file of vectors anew where `CW_WRITE_FIXTURES=1` asks for it, then reads it.
+    fn vectors(name: &str, cases: &Value) -> Value {
+        let path = format!("{}/../../testdata/{name}", env!("CARGO_MANIFEST_DIR"));
         if std::env::var_os("CW_WRITE_FIXTURES").is_some() {
-            let cases: Vec<_> = inclusion_cases()["cases"]
+            let cases: Vec<_> = cases["cases"]
                 .as_array()
                 .unwrap()
                 .iter()
                 .map(Value::to_string)
                 .collect();
             let text = format!("{{\"cases\":[\n{}\n]}}\n", cases.join(",\n"));
-            std::fs::write(path, text).unwrap();
+            std::fs::write(&path, text).unwrap();
         }
-        let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    fn path(case: &Value) -> Vec<Sha256Digest> {
+        case["path"].as_array().unwrap().iter().map(parse).collect()
+    }
+
+    /// `CW_WRITE_FIXTURES=1 cargo test -p counterweight-provenance` writes the file anew.
+    #[test]
+    fn the_shared_inclusion_vectors_are_the_generated_ones_and_hold() {
+        let vectors = vectors("rfc6962-inclusion.json", &inclusion_cases());
         assert_eq!(vectors, inclusion_cases());
         for case in vectors["cases"].as_array().unwrap() {
-            let path: Vec<_> = case["path"].as_array().unwrap().iter().map(parse).collect();
             let (size, index) = (case["size"].as_u64().unwrap(), case["index"].as_u64().unwrap());
-            let result = verify_inclusion(&parse(&case["root"]), size, index, &parse(&case["leaf"]), &path);
+            let result = verify_inclusion(
+                &parse(&case["root"]),
+                size,
+                index,
+                &parse(&case["leaf"]),
+                &path(case),
+            );
+            assert_eq!(result.is_ok(), case["valid"].as_bool().unwrap(), "{case}");
+        }
+    }
+
+    #[test]
+    fn the_shared_consistency_vectors_are_the_generated_ones_and_hold() {
+        let vectors = vectors("rfc6962-consistency.json", &consistency_cases());
+        assert_eq!(vectors, consistency_cases());
+        for case in vectors["cases"].as_array().unwrap() {
+            let (old, new) = (
+                case["oldSize"].as_u64().unwrap(),
+                case["newSize"].as_u64().unwrap(),
+            );
+            let result = verify_consistency(
+                old,
+                &parse(&case["oldRoot"]),
+                new,
+                &parse(&case["newRoot"]),
+                &path(case),
+            );
             assert_eq!(result.is_ok(), case["valid"].as_bool().unwrap(), "{case}");
         }
     }
