@@ -4,12 +4,19 @@
 //! is a C2SP signed note, so that any reader of such logs can check this one. Page: `docs/spec/log.md`.
 
 pub mod account_signature;
+pub mod cosignature;
+pub mod fsck;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod note;
+pub mod policy;
 pub mod proof;
 mod reader;
 pub mod receipt;
+pub mod register;
 pub mod tile;
 pub mod tree;
+pub mod witness;
 mod writer;
 
 pub use reader::{LogReader, ReadError};

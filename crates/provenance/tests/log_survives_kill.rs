@@ -4,17 +4,16 @@
 use std::{io::Write, path::Path, time::Duration};
 
 use counterweight_primitives::Sha256Digest;
-use counterweight_provenance::log::{Log, note::NoteSigner};
+use counterweight_provenance::log::{Log, note::NoteSigner, register::FileRegister};
 use counterweight_testkit::{Victim, repetitions};
 
 const FOLDER: &str = "CW_TEST_LOG_FOLDER";
 
+/// With a register of its heads, so that it is killed between moving that and publishing too.
 fn open(folder: &Path) -> Log {
-    Log::open(
-        folder,
-        NoteSigner::from_secret("example.com/log", &[7; 32]).unwrap(),
-    )
-    .unwrap()
+    let signer = NoteSigner::from_secret("example.com/log", &[7; 32]).unwrap();
+    let register = FileRegister(folder.with_extension("head"));
+    Log::open_registered(folder, signer, Box::new(register)).unwrap()
 }
 
 fn batch(first: u64) -> Vec<Vec<u8>> {
@@ -41,10 +40,11 @@ fn append_until_killed() {
 
 #[test]
 fn a_killed_writer_loses_nothing_acknowledged_and_forks_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("log");
     let mut acknowledged: Vec<(u64, Sha256Digest)> = Vec::new();
-    for round in 0..repetitions(12, 200) {
-        let victim = Victim::start("append_until_killed", FOLDER, folder.path(), "acknowledged ");
+    for round in 0..repetitions(12, 250) {
+        let victim = Victim::start("append_until_killed", FOLDER, &folder, "acknowledged ");
         // The next append is under way when it dies.
         let announced = victim.kill_after(1 + round as usize % 5, Duration::ZERO);
         acknowledged.extend(announced.iter().map(|line| {
@@ -52,7 +52,7 @@ fn a_killed_writer_loses_nothing_acknowledged_and_forks_nothing() {
             (size.parse().unwrap(), root.parse().unwrap())
         }));
 
-        let log = open(folder.path());
+        let log = open(&folder);
         let reader = log.reader();
         let checkpoint = reader.audit().unwrap();
         let size = checkpoint.checkpoint().size;

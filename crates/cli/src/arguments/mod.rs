@@ -120,6 +120,9 @@ pub(crate) enum Command {
     /// Recompute a claim from public data and answer yes, no or unknown
     #[command(subcommand)]
     Verify(commands::verify::Command),
+    /// Append to logs, prove what they hold, check, serve and witness them
+    #[command(subcommand)]
+    Log(commands::log::Command),
     /// Show where the project stands
     Status,
     /// Check that everything needed is there

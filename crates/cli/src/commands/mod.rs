@@ -7,6 +7,7 @@ pub(crate) mod dataset;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod key;
+pub(crate) mod log;
 pub(crate) mod member;
 pub(crate) mod model;
 pub(crate) mod network;
@@ -75,6 +76,7 @@ pub(crate) fn run(command: Option<&Command>, context: &Context) -> Result<Answer
         Some(Command::Verify(command)) => verify::run(command, context),
         Some(Command::Status) => status::run(context),
         Some(Command::Doctor) => doctor::run(context),
+        Some(Command::Log(command)) => log::run(command, context),
         Some(Command::Explain(arguments)) => explain::run(arguments),
         Some(Command::Node(command)) => node::run(command, context),
         Some(Command::Network(command)) => network::run(command, context),

@@ -65,6 +65,7 @@ catalogue! {
     LogDiffers = "CW2108", No;
     BytesMissing = "CW2109", Missing;
     CheckUnknown = "CW2110", No;
+    Cosignature = "CW2111", Missing;
     ColumnMissing = "CW3001", Unusable;
     WrongType = "CW3002", Unusable;
     EmptyData = "CW3003", Unusable;

@@ -82,6 +82,9 @@ impl From<LogError> for CliError {
             LogError::Locked { .. } => {
                 Self::new(Code::ProjectBusy, error.to_string()).fix("wait for the other program, or stop it")
             }
+            LogError::HeadMoved { .. } => Self::new(Code::ProjectBusy, error.to_string())
+                .why("somebody else appended meanwhile")
+                .fix("look at the log again, then append to what it holds now"),
             LogError::Io { ref source, .. } => Self::new(Code::FileUnreadable, error.to_string())
                 .fact("system", source.to_string())
                 .fix("check the folder's permissions and the disk's free space"),

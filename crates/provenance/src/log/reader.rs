@@ -13,7 +13,7 @@ use super::{
     proof::{Nodes, ProofError, consistency_path, inclusion_path, verify_consistency},
     receipt::{Receipt, ReceiptError, UncheckedReceipt},
     tile::{TILE_WIDTH, TileKind, TileName, decode_entries, decode_hashes},
-    tree::{Frontier, leaf_hash, root},
+    tree::{edge_root, leaf_hashes, root},
 };
 
 /// Name of the file with the newest checkpoint.
@@ -149,6 +149,20 @@ impl LogReader {
         Ok(path)
     }
 
+    /// The proof that the log of `checkpoint` begins with its first `old_size` entries, for somebody who knows their
+    /// root.
+    ///
+    /// # Errors
+    /// [`ReadError::Proof`] where it is not so large, [`ReadError::Io`] or [`ReadError::Tile`].
+    pub fn growth(
+        &self,
+        old_size: u64,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<Vec<Sha256Digest>, ReadError> {
+        let size = checkpoint.checkpoint().size;
+        consistency_path(&mut self.nodes(size), old_size, size)
+    }
+
     /// Reads everything: every entry is in its tile, every tile is the root of those below, and the checkpoint's root
     /// is that of the entries. Names the first file that is wrong.
     ///
@@ -157,14 +171,13 @@ impl LogReader {
     pub fn audit(&self) -> Result<SignedCheckpoint, ReadError> {
         let checkpoint = self.checkpoint()?;
         let tree = checkpoint.checkpoint();
-        let mut frontier = Frontier::default();
+        let mut leaves = 0;
         // What each level must hold in the tile that is being filled.
         let mut expected: Vec<Vec<Sha256Digest>> = Vec::new();
         for index in 0..tree.size.div_ceil(TILE_WIDTH) {
-            for entry in self.bundle(index, tree.size)? {
-                let leaf = leaf_hash(&entry);
-                frontier.push(leaf);
-                self.check_filled(&mut expected, leaf, frontier.size(), tree.size)?;
+            for leaf in leaf_hashes(&self.bundle(index, tree.size)?) {
+                leaves += 1;
+                self.check_filled(&mut expected, leaf, leaves, tree.size)?;
             }
         }
         for (level, hashes) in expected
@@ -174,7 +187,7 @@ impl LogReader {
         {
             self.check_tile(level, tree.size >> (8 * level) >> 8, tree.size, hashes)?;
         }
-        let got = frontier.root();
+        let got = edge_root(&expected);
         if got != tree.root {
             return Err(ReadError::Root {
                 expected: tree.root,

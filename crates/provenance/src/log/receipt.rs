@@ -1,16 +1,14 @@
 //! Receipts: an entry is in a log, checkable offline.
 //!
-//! The text is C2SP tlog-proof: `c2sp.org/tlog-proof@v1`, the index, the inclusion path and a checkpoint.
-//!
-//! # Differences from the specification
-//!
-//! - An `extra` line is refused: it is not signed, and we have no use for it.
+//! The text is C2SP tlog-proof: `c2sp.org/tlog-proof@v1`, the index, the inclusion path and a checkpoint. An `extra`
+//! line of others is kept as it is and means nothing here: nobody signed it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use counterweight_primitives::Sha256Digest;
 
 use super::{
     note::{NoteError, SignedCheckpoint, VerifierKey},
+    policy::{Policy, TrustedCheckpoint, UntrustedError},
     proof::{ProofError, verify_inclusion},
     tree::leaf_hash,
 };
@@ -36,6 +34,9 @@ pub enum ReceiptError {
     /// The checkpoint in it does not hold.
     #[error("the checkpoint of the receipt does not hold")]
     Checkpoint(#[source] NoteError),
+    /// The checkpoint in it is not valid under the policy.
+    #[error("the checkpoint of the receipt is not to be trusted")]
+    Untrusted(#[source] UntrustedError),
     /// The path does not lead from the entry to the checkpoint.
     #[error("the entry is not where the receipt says")]
     Proof(#[source] ProofError),
@@ -44,6 +45,7 @@ pub enum ReceiptError {
 /// A receipt as it arrived: anyone may have written it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UncheckedReceipt {
+    extra: Option<Vec<u8>>,
     index: u64,
     path: Vec<Sha256Digest>,
     note: String,
@@ -53,6 +55,7 @@ impl UncheckedReceipt {
     /// Puts together what a log gives out.
     pub(super) fn new(index: u64, path: Vec<Sha256Digest>, checkpoint: &SignedCheckpoint) -> Self {
         Self {
+            extra: None,
             index,
             path,
             note: checkpoint.note().to_owned(),
@@ -72,17 +75,28 @@ impl UncheckedReceipt {
         if lines.next() != Some(HEADER) {
             return Err(bad(1, "it must be c2sp.org/tlog-proof@v1"));
         }
-        let digits = lines
-            .next()
-            .and_then(|l| l.strip_prefix("index "))
-            .ok_or(bad(2, "it must be the index"))?;
-        let index: u64 = digits.parse().map_err(|_| bad(2, "its index is no number"))?;
+        let mut line = lines.next().unwrap_or_default();
+        let mut at = 2;
+        let mut extra = None;
+        if let Some(encoded) = line.strip_prefix("extra ") {
+            extra = Some(
+                BASE64
+                    .decode(encoded)
+                    .map_err(|_| bad(2, "its extra data is not base64"))?,
+            );
+            line = lines.next().unwrap_or_default();
+            at = 3;
+        }
+        let digits = line
+            .strip_prefix("index ")
+            .ok_or(bad(at, "it must be the index"))?;
+        let index: u64 = digits.parse().map_err(|_| bad(at, "its index is no number"))?;
         if index.to_string() != digits {
-            return Err(bad(2, "its index is not in its shortest form"));
+            return Err(bad(at, "its index is not in its shortest form"));
         }
         let mut path = Vec::new();
         for line in lines {
-            let number = path.len() + 3;
+            let number = path.len() + at + 1;
             if path.len() == LONGEST_PATH {
                 return Err(bad(number, "the path is longer than 64 hashes"));
             }
@@ -92,6 +106,7 @@ impl UncheckedReceipt {
             ));
         }
         Ok(Self {
+            extra,
             index,
             path,
             note: note.to_owned(),
@@ -101,7 +116,11 @@ impl UncheckedReceipt {
     /// Its text.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = format!("{HEADER}\nindex {}\n", self.index);
+        let mut text = format!("{HEADER}\n");
+        if let Some(extra) = &self.extra {
+            text += &format!("extra {}\n", BASE64.encode(extra));
+        }
+        text += &format!("index {}\n", self.index);
         for hash in &self.path {
             text.push_str(&BASE64.encode(hash.0));
             text.push('\n');
@@ -117,6 +136,24 @@ impl UncheckedReceipt {
     /// [`ReceiptError::Checkpoint`] or [`ReceiptError::Proof`].
     pub fn verify(self, entry: &[u8], key: &VerifierKey) -> Result<Receipt, ReceiptError> {
         let checkpoint = SignedCheckpoint::verify(&self.note, key).map_err(ReceiptError::Checkpoint)?;
+        self.included(entry, checkpoint)
+    }
+
+    /// Checks that a log of the policy holds `entry` where the receipt says, and that the policy's witnesses saw it.
+    ///
+    /// # Errors
+    /// [`ReceiptError::Untrusted`] or [`ReceiptError::Proof`].
+    pub fn verify_under(
+        self,
+        entry: &[u8],
+        policy: &Policy,
+    ) -> Result<(Receipt, TrustedCheckpoint), ReceiptError> {
+        let trusted = policy.check(&self.note).map_err(ReceiptError::Untrusted)?;
+        let receipt = self.included(entry, trusted.checkpoint().clone())?;
+        Ok((receipt, trusted))
+    }
+
+    fn included(self, entry: &[u8], checkpoint: SignedCheckpoint) -> Result<Receipt, ReceiptError> {
         let tree = checkpoint.checkpoint();
         verify_inclusion(&tree.root, tree.size, self.index, &leaf_hash(entry), &self.path)
             .map_err(ReceiptError::Proof)?;
@@ -220,7 +257,9 @@ mod tests {
             ("@v1", "@v2"),
             ("index 1", "index 01"),
             ("index 1", "index +1"),
-            ("index 1", "extra AAAA\nindex 1"),
+            ("index 1", "extra *\nindex 1"),
+            ("index 1", "extra AAAA\nextra AAAA\nindex 1"),
+            ("index 1", "index 1\nextra AAAA"),
             (&hash, "AAAA"),
             (&hash, "*"),
             ("\n\n", "\n"),
@@ -231,6 +270,10 @@ mod tests {
                 "{from} to {to}: {error}"
             );
         }
+        let extra = text.replace("index 1", "extra AAAA\nindex 1");
+        let read = UncheckedReceipt::from_text(&extra).unwrap();
+        assert_eq!(read.to_text(), extra);
+        read.verify(b"second", signer().verifier()).unwrap();
         let long = text.replace(&hash, &[hash.as_str(); 65].join("\n"));
         assert!(matches!(
             verify(&long, b"second"),

@@ -78,6 +78,34 @@ impl TileName {
         }
     }
 
+    /// The name that has this path; none where a path has another form. Each name has one path.
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
+        let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
+        let kind = match level {
+            "entries" => TileKind::Entries,
+            digits => TileKind::Hashes {
+                level: digits.parse().ok().filter(|level| *level < 64)?,
+            },
+        };
+        let (groups, width) = match rest.split_once(".p/") {
+            Some((groups, digits)) => (groups, digits.parse().ok()?),
+            None => (rest, TILE_WIDTH as u16),
+        };
+        let mut index = 0_u64;
+        for group in groups.split('/') {
+            let digits = group.strip_prefix('x').unwrap_or(group);
+            if digits.len() != 3 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+                return None;
+            }
+            index = index.checked_mul(1000)?.checked_add(digits.parse().ok()?)?;
+        }
+        let name = Self { kind, index, width };
+        // Holds the text to its one form, and the width to 1 to 256.
+        let wide = (1..=TILE_WIDTH).contains(&u64::from(width));
+        (wide && name.path() == path).then_some(name)
+    }
+
     /// The folder of its partial forms.
     #[must_use]
     pub fn partial_folder(&self) -> String {
@@ -170,6 +198,40 @@ mod tests {
         );
     }
 
+    #[test]
+    fn each_name_has_one_path() {
+        for path in [
+            "tile/0/x001/x234/067",
+            "tile/entries/000",
+            "tile/12/999.p/17",
+            "tile/entries/x001/000.p/255",
+            "tile/63/x018/x446/x744/x073/x709/x551/615",
+        ] {
+            assert_eq!(TileName::parse(path).unwrap().path(), path);
+        }
+        for path in [
+            "tile/0/x000/001",
+            "tile/0/001/000",
+            "tile/0/x001",
+            "tile/0/1",
+            "tile/0/0001",
+            "tile/00/000",
+            "tile/64/000",
+            "tile/0/000.p/0",
+            "tile/0/000.p/256",
+            "tile/0/000.p/007",
+            "tile/0/000.p/",
+            "tile/0/../000",
+            "tile/0/+01",
+            "tile/0/x018/x446/x744/x073/x709/x551/616",
+            "checkpoint",
+            "tile/0",
+            "",
+        ] {
+            assert_eq!(TileName::parse(path), None, "{path}");
+        }
+    }
+
     /// The example of the specification: 273 full and one of 112 at level 0, one full and one of 17 at level 1, one of
     /// 1 at level 2.
     #[test]
@@ -210,7 +272,9 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_a_decoder_panic(bytes: Vec<u8>, width: u16) {
+        fn no_bytes_make_a_decoder_panic(bytes: Vec<u8>, width: u16, path: String) {
+            let _ = TileName::parse(&path);
+            let _ = TileName::parse(&format!("tile/{path}"));
             let _ = decode_entries(&bytes, width);
             let _ = decode_hashes(&bytes, width);
         }

@@ -15,10 +15,11 @@ use std::{
 use counterweight_primitives::Sha256Digest;
 
 use super::{
-    note::{Checkpoint, NoteError, NoteSigner, SignedCheckpoint},
+    note::{Checkpoint, NoteError, NoteSignature, NoteSigner, SignedCheckpoint},
     reader::{CHECKPOINT, LogReader, ReadError, failed},
+    register::{Head, HeadRegister},
     tile::{ENTRY_BYTES, TILE_WIDTH, TileKind, TileName, decode_entries, encode_hashes, push_entry},
-    tree::{empty_root, leaf_hash, node_hash, root, split},
+    tree::{edge_root, empty_root, leaf_hashes, root},
 };
 use crate::durable::{sync_folder, write_file};
 
@@ -70,6 +71,17 @@ pub enum LogError {
         #[source]
         source: io::Error,
     },
+    /// Somebody else appended: the log has another size than was expected, or a register holds another head.
+    #[error("the log was expected to have {expected} entries, and has {got}")]
+    HeadMoved {
+        /// Entries expected.
+        expected: u64,
+        /// Entries there are.
+        got: u64,
+    },
+    /// The register of heads cannot be read or written, or holds a tree that this log does not extend.
+    #[error("the register of heads cannot be used")]
+    Register(#[source] io::Error),
     /// An append failed before, so that it is not known what is on disk: open the log again.
     #[error("an earlier append failed: open the log again")]
     Poisoned,
@@ -83,6 +95,8 @@ pub struct Log {
     edge: Edge,
     checkpoint: SignedCheckpoint,
     poisoned: bool,
+    /// Moved before each checkpoint is published.
+    register: Option<Box<dyn HeadRegister>>,
     /// Unlocked when it is closed, also by the end of the process.
     _lock: File,
 }
@@ -108,7 +122,27 @@ impl Log {
     /// [`LogError::Locked`], [`LogError::CheckpointMissing`], [`LogError::Unsound`], [`LogError::Key`] or
     /// [`LogError::Io`].
     pub fn open(folder: impl Into<PathBuf>, signer: NoteSigner) -> Result<Self, LogError> {
-        let folder = folder.into();
+        Self::open_with(folder.into(), signer, None)
+    }
+
+    /// As [`Log::open`], for a log of which there may be copies: every checkpoint is published only after the register
+    /// moved to it, so that of several writers of one log only one goes on.
+    ///
+    /// # Errors
+    /// As [`Log::open`]; [`LogError::HeadMoved`] where the register is ahead of this copy, [`LogError::Register`].
+    pub fn open_registered(
+        folder: impl Into<PathBuf>,
+        signer: NoteSigner,
+        register: Box<dyn HeadRegister>,
+    ) -> Result<Self, LogError> {
+        Self::open_with(folder.into(), signer, Some(register))
+    }
+
+    fn open_with(
+        folder: PathBuf,
+        signer: NoteSigner,
+        register: Option<Box<dyn HeadRegister>>,
+    ) -> Result<Self, LogError> {
         fs::create_dir_all(&folder).map_err(|e| unwritable(&folder, e))?;
         let lock_path = folder.join(LOCK);
         let lock = File::create(&lock_path).map_err(|e| unwritable(&lock_path, e))?;
@@ -118,7 +152,7 @@ impl Log {
             Err(TryLockError::Error(e)) => return Err(unwritable(&lock_path, e)),
         }
         let current = folder.join(CHECKPOINT);
-        finish_interrupted(&folder, &signer)?;
+        finish_interrupted(&folder, &signer, register.as_deref())?;
         if !current.try_exists().map_err(|e| unwritable(&current, e))? {
             if folder.join("tile").exists() {
                 return Err(LogError::CheckpointMissing { folder });
@@ -134,12 +168,16 @@ impl Log {
         let reader = LogReader::new(&folder, signer.verifier().clone());
         let checkpoint = reader.checkpoint()?;
         let edge = Edge::read(&reader, &checkpoint)?;
+        if let Some(register) = &register {
+            catch_up(&**register, &reader, &checkpoint)?;
+        }
         Ok(Self {
             folder,
             signer,
             edge,
             checkpoint,
             poisoned: false,
+            register,
             _lock: lock,
         })
     }
@@ -151,7 +189,8 @@ impl Log {
     /// once.
     ///
     /// # Errors
-    /// [`LogError::EntryTooLong`], [`LogError::Io`], or [`LogError::Poisoned`] after an error of the latter kind.
+    /// [`LogError::EntryTooLong`], [`LogError::HeadMoved`] where a register is ahead, [`LogError::Io`] or
+    /// [`LogError::Register`]; and [`LogError::Poisoned`] after any of these but the first.
     pub fn append<E: AsRef<[u8]>>(&mut self, entries: &[E]) -> Result<u64, LogError> {
         if self.poisoned {
             return Err(LogError::Poisoned);
@@ -170,8 +209,8 @@ impl Log {
         }
         let mut edge = self.edge.clone();
         let mut filled = Vec::new();
-        for entry in entries {
-            edge.push(entry.as_ref(), &mut filled);
+        for (entry, hash) in entries.iter().zip(leaf_hashes(entries)) {
+            edge.push(entry.as_ref(), hash, &mut filled);
         }
         let origin = self.signer.verifier().name().to_owned();
         let checkpoint = Checkpoint {
@@ -189,7 +228,9 @@ impl Log {
         for folder in &folders {
             sync_folder(folder).map_err(|e| unwritable(folder, e))?;
         }
-        publish(&self.folder, &checkpoint)?;
+        stage(&self.folder, &checkpoint)?;
+        self.advance(&checkpoint)?;
+        promote(&self.folder)?;
         self.poisoned = false;
         (self.edge, self.checkpoint) = (edge, checkpoint);
         for (name, _) in filled {
@@ -197,6 +238,55 @@ impl Log {
             let _ = fs::remove_dir_all(self.folder.join(name.partial_folder()));
         }
         Ok(first)
+    }
+
+    /// As [`Log::append`], if the log has `size` entries: for those who looked at it before and go on from there.
+    ///
+    /// # Errors
+    /// [`LogError::HeadMoved`] where it has another size, otherwise as [`Log::append`].
+    pub fn append_at<E: AsRef<[u8]>>(&mut self, size: u64, entries: &[E]) -> Result<u64, LogError> {
+        if self.edge.size != size {
+            return Err(LogError::HeadMoved {
+                expected: size,
+                got: self.edge.size,
+            });
+        }
+        self.append(entries)
+    }
+
+    /// Moves the register, where there is one, from the checkpoint before to a staged one.
+    fn advance(&self, next: &SignedCheckpoint) -> Result<(), LogError> {
+        let Some(register) = &self.register else {
+            return Ok(());
+        };
+        let from = Head::from(self.checkpoint.checkpoint());
+        let to = Head::from(next.checkpoint());
+        if register.advance(Some(&from), &to).map_err(LogError::Register)? {
+            return Ok(());
+        }
+        // Nobody saw it, and nobody must: it is of a history that ends here.
+        unstage(&self.folder)?;
+        let got = register.head().map_err(LogError::Register)?;
+        Err(LogError::HeadMoved {
+            expected: from.size,
+            got: got.map_or(0, |head| head.size),
+        })
+    }
+
+    /// Puts more signatures below the newest checkpoint: those of witnesses, or of the account that owns the log. They
+    /// are kept and served with it until the next append. Whoever calls this has checked them.
+    ///
+    /// # Errors
+    /// [`LogError::Key`] where there are too many, [`LogError::Io`], or [`LogError::Poisoned`].
+    pub fn add_signatures(&mut self, signatures: &[NoteSignature]) -> Result<(), LogError> {
+        if self.poisoned {
+            return Err(LogError::Poisoned);
+        }
+        let signed = self.checkpoint.with(signatures).map_err(LogError::Key)?;
+        // The same tree before and after: a crash in between loses signatures at most.
+        publish(&self.folder, &signed)?;
+        self.checkpoint = signed;
+        Ok(())
     }
 
     /// The newest checkpoint.
@@ -256,11 +346,7 @@ impl Edge {
         if !tree.size.is_multiple_of(TILE_WIDTH) {
             let (name, bytes) = reader.tile(TileKind::Entries, tree.size / TILE_WIDTH, tree.size)?;
             let entries = decode_entries(&bytes, name.width).unwrap_or_default();
-            if !entries
-                .iter()
-                .map(|e| leaf_hash(e))
-                .eq(edge.hashes.first().into_iter().flatten().copied())
-            {
+            if edge.hashes.first() != Some(&leaf_hashes(&entries)) {
                 let reason = "its entries are not those of the tree";
                 return Err(ReadError::Tile {
                     name: name.path(),
@@ -275,8 +361,8 @@ impl Edge {
         Ok(edge)
     }
 
-    /// Adds an entry of at most [`ENTRY_BYTES`]; tiles that it fills go to `filled`.
-    fn push(&mut self, entry: &[u8], filled: &mut Vec<Write>) {
+    /// Adds an entry of at most [`ENTRY_BYTES`] with its hash; tiles that it fills go to `filled`.
+    fn push(&mut self, entry: &[u8], leaf: Sha256Digest, filled: &mut Vec<Write>) {
         let _ = push_entry(&mut self.bundle, entry);
         self.size += 1;
         let full = |kind, items: u64| TileName {
@@ -290,7 +376,7 @@ impl Edge {
                 std::mem::take(&mut self.bundle),
             ));
         }
-        let mut hash = leaf_hash(entry);
+        let mut hash = leaf;
         for level in 0..8_u8 {
             let place = usize::from(level);
             if place == self.hashes.len() {
@@ -326,42 +412,45 @@ impl Edge {
         bundle.into_iter().chain(tiles).collect()
     }
 
-    /// Root of the tree: each level's last hashes are smaller subtrees right of those of the level above.
     fn root(&self) -> Sha256Digest {
-        let mut right: Option<Sha256Digest> = None;
-        for hashes in &self.hashes {
-            let mut peaks = Vec::new();
-            let mut rest = hashes.as_slice();
-            while !rest.is_empty() {
-                let (peak, after) = rest.split_at(largest_power(rest.len()));
-                peaks.push(root(peak));
-                rest = after;
-            }
-            for left in peaks.iter().rev() {
-                right = Some(right.map_or(*left, |right| node_hash(left, &right)));
-            }
-        }
-        right.unwrap_or_else(empty_root)
+        edge_root(&self.hashes)
     }
-}
-
-/// The largest power of two at or below a number above 0.
-fn largest_power(number: usize) -> usize {
-    split(number as u64 + 1) as usize
 }
 
 /// Puts a checkpoint in place whose tiles are synced.
 fn publish(folder: &Path, checkpoint: &SignedCheckpoint) -> Result<(), LogError> {
-    let (next, current) = (folder.join(NEXT), folder.join(CHECKPOINT));
+    stage(folder, checkpoint)?;
+    promote(folder)
+}
+
+/// Writes a checkpoint under the name that a crash finds.
+fn stage(folder: &Path, checkpoint: &SignedCheckpoint) -> Result<(), LogError> {
+    let next = folder.join(NEXT);
     write_file(&next, &folder.join(TEMPORARY), checkpoint.note().as_bytes())
         .map_err(|e| unwritable(&next, e))?;
-    sync_folder(folder).map_err(|e| unwritable(folder, e))?;
+    sync_folder(folder).map_err(|e| unwritable(folder, e))
+}
+
+/// Gives the staged checkpoint the name that everybody reads.
+fn promote(folder: &Path) -> Result<(), LogError> {
+    let (next, current) = (folder.join(NEXT), folder.join(CHECKPOINT));
     fs::rename(&next, &current).map_err(|e| unwritable(&current, e))?;
     sync_folder(folder).map_err(|e| unwritable(folder, e))
 }
 
+/// Throws the staged checkpoint away.
+fn unstage(folder: &Path) -> Result<(), LogError> {
+    let next = folder.join(NEXT);
+    fs::remove_file(&next).map_err(|e| unwritable(&next, e))?;
+    sync_folder(folder).map_err(|e| unwritable(folder, e))
+}
+
 /// Completes an append that was interrupted after its checkpoint was written.
-fn finish_interrupted(folder: &Path, signer: &NoteSigner) -> Result<(), LogError> {
+fn finish_interrupted(
+    folder: &Path,
+    signer: &NoteSigner,
+    register: Option<&dyn HeadRegister>,
+) -> Result<(), LogError> {
     let (next, current) = (folder.join(NEXT), folder.join(CHECKPOINT));
     let note = match fs::read_to_string(&next) {
         Ok(note) => note,
@@ -369,18 +458,55 @@ fn finish_interrupted(folder: &Path, signer: &NoteSigner) -> Result<(), LogError
         Err(e) => return Err(failed(&next, e).into()),
     };
     // The name exists only once the bytes are synced, so a note that does not hold is damage, not an interruption.
-    let next_size = SignedCheckpoint::verify(&note, signer.verifier())
-        .map_err(ReadError::Checkpoint)?
-        .checkpoint()
-        .size;
+    let staged = SignedCheckpoint::verify(&note, signer.verifier()).map_err(ReadError::Checkpoint)?;
+    let staged = Head::from(staged.checkpoint());
     let reader = LogReader::new(folder, signer.verifier().clone());
-    if current.exists() && reader.checkpoint()?.checkpoint().size >= next_size {
-        // An append leaves a larger one; this was put here by somebody else, and taking it would go back in time.
-        fs::remove_file(&next).map_err(|e| unwritable(&next, e))?;
+    let before = if current.exists() {
+        Some(Head::from(reader.checkpoint()?.checkpoint()))
     } else {
-        fs::rename(&next, &current).map_err(|e| unwritable(&current, e))?;
+        None
+    };
+    // An append leaves a larger one; another was put here by somebody else, and taking it would go back in time.
+    let mut taken = before.is_none_or(|before| before.size < staged.size);
+    if let Some(register) = register.filter(|_| taken) {
+        // Either the register took it before the interruption, or it can still take it, or another writer was faster.
+        let held = register.head().map_err(LogError::Register)?;
+        taken = held == Some(staged)
+            || held == before
+                && register
+                    .advance(held.as_ref(), &staged)
+                    .map_err(LogError::Register)?;
     }
-    sync_folder(folder).map_err(|e| unwritable(folder, e))
+    if taken { promote(folder) } else { unstage(folder) }
+}
+
+/// Holds a log against its register, which may be behind where the log was appended to without it.
+fn catch_up(
+    register: &dyn HeadRegister,
+    reader: &LogReader,
+    checkpoint: &SignedCheckpoint,
+) -> Result<(), LogError> {
+    let ours = Head::from(checkpoint.checkpoint());
+    let held = register.head().map_err(LogError::Register)?;
+    let moved = |got| LogError::HeadMoved {
+        expected: ours.size,
+        got,
+    };
+    match held {
+        Some(held) if held == ours => return Ok(()),
+        Some(held) if held.size > ours.size => return Err(moved(held.size)),
+        Some(held) => drop(reader.consistency(held.size, &held.root, checkpoint)?),
+        None => {}
+    }
+    if register
+        .advance(held.as_ref(), &ours)
+        .map_err(LogError::Register)?
+    {
+        Ok(())
+    } else {
+        let head = register.head().map_err(LogError::Register)?;
+        Err(moved(head.map_or(0, |head| head.size)))
+    }
 }
 
 fn unwritable(path: &Path, source: io::Error) -> LogError {

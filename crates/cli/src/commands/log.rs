@@ -1,0 +1,205 @@
+//! `cw log`: append to a log, prove what it holds, check all of it, serve it, witness those of others.
+
+mod check;
+mod serve;
+mod write;
+
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use counterweight_provenance::log::{LogReader, note::VerifierKey};
+
+use super::Context;
+use crate::{
+    error::{CliError, Code},
+    output::Answer,
+    project::Project,
+    session::choose,
+    training::log_key_file,
+};
+
+/// What to do with a log.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Append files to a log of your own, each as one entry, safe on disk before it is acknowledged
+    Append {
+        /// Files to append; each has at most 65,535 bytes
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Folder of the log, begun where there is none
+        #[arg(long, value_name = "DIR")]
+        log: PathBuf,
+        /// First line of its checkpoints, such as example.com/log; needed to begin one
+        #[arg(long, value_name = "NAME")]
+        origin: Option<String>,
+        /// Append only if the log has so many entries now
+        #[arg(long, value_name = "N")]
+        at: Option<u64>,
+    },
+    /// Print the proof that an entry is in a log: C2SP tlog-proof, checkable offline
+    Prove {
+        /// The entry, counted from 0
+        index: u64,
+        /// Folder of the log [default: the project's]
+        #[arg(long, value_name = "DIR")]
+        log: Option<PathBuf>,
+    },
+    /// Rebuild a log from its files and name each file that is wrong
+    Fsck {
+        /// Folder of the log [default: the project's]
+        #[arg(long, value_name = "DIR", conflicts_with = "url")]
+        log: Option<PathBuf>,
+        /// Address of a log that is served
+        #[arg(long, value_name = "URL", requires = "vkey")]
+        url: Option<String>,
+        /// The log's key: name+id+key [default: the one beside the folder]
+        #[arg(long, value_name = "KEY")]
+        vkey: Option<String>,
+    },
+    /// Serve a log over HTTP until Ctrl-C: C2SP tlog-tiles
+    Serve {
+        /// Folder of the log [default: the project's]
+        #[arg(long, value_name = "DIR")]
+        log: Option<PathBuf>,
+        /// Where to listen
+        #[command(flatten)]
+        listen: Listen,
+    },
+    /// Cosign the checkpoints of others, or have yours cosigned: C2SP tlog-witness
+    #[command(subcommand)]
+    Witness(Witness),
+}
+
+/// What to do as a witness or with one.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Witness {
+    /// Cosign the checkpoints of logs, as long as each extends the last, until Ctrl-C
+    Start {
+        /// Name to cosign under, such as example.com/witness
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// Folder in which the last checkpoints are kept
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Key of a log to watch, name+id+key; may be given several times
+        #[arg(long, value_name = "KEY", required = true)]
+        watch: Vec<String>,
+        /// Where to listen
+        #[command(flatten)]
+        listen: Listen,
+    },
+    /// Have the newest checkpoint of a log of your own cosigned
+    Ask {
+        /// Address of the witness
+        url: String,
+        /// The witness's key: name+id+key
+        #[arg(long, value_name = "KEY")]
+        witness: String,
+        /// Folder of the log
+        #[arg(long, value_name = "DIR")]
+        log: PathBuf,
+    },
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Listen {
+    /// Port to listen on; 0 for any free one
+    #[arg(long, value_name = "N", default_value_t = 7421)]
+    port: u16,
+    /// Address to listen on
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    host: IpAddr,
+}
+
+/// Does it.
+///
+/// # Errors
+/// Those of logs, keys and files.
+pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliError> {
+    match command {
+        Command::Append {
+            files,
+            log,
+            origin,
+            at,
+        } => write::append(files, log, origin.as_deref(), *at, context),
+        Command::Prove { index, log } => check::prove(*index, &Place::find(log.as_deref(), context)?),
+        Command::Fsck { log, url, vkey } => {
+            check::fsck(log.as_deref(), url.as_deref(), vkey.as_deref(), context)
+        }
+        Command::Serve { log, listen } => {
+            serve::log(&Place::find(log.as_deref(), context)?, *listen, context)
+        }
+        Command::Witness(Witness::Start {
+            name,
+            data,
+            watch,
+            listen,
+        }) => serve::witness(name, data, watch, *listen, context),
+        Command::Witness(Witness::Ask { url, witness, log }) => write::ask(url, witness, log, context),
+    }
+}
+
+/// Where a log is, and where its public key.
+struct Place {
+    folder: PathBuf,
+    key_file: PathBuf,
+}
+
+impl Place {
+    fn at(folder: &Path) -> Self {
+        let mut key_file = folder.as_os_str().to_owned();
+        key_file.push(".pub");
+        Self {
+            folder: folder.to_owned(),
+            key_file: key_file.into(),
+        }
+    }
+
+    /// The folder that was named, or that of the project's log on the chosen network.
+    fn find(folder: Option<&Path>, context: &Context) -> Result<Self, CliError> {
+        if let Some(folder) = folder {
+            return Ok(Self::at(folder));
+        }
+        let project = Project::open(&context.global)?;
+        let network = choose(&context.global, Some(&project))?;
+        let folder = project.folders().log(&network.name);
+        Ok(Self {
+            key_file: log_key_file(&folder),
+            folder,
+        })
+    }
+
+    fn key(&self) -> Result<VerifierKey, CliError> {
+        if !self.folder.join("checkpoint").exists() {
+            return Err(CliError::new(
+                Code::NothingYet,
+                format!("there is no log in {}", self.folder.display()),
+            )
+            .fix("cw log append FILE --log DIR --origin NAME begins one"));
+        }
+        let text = fs::read_to_string(&self.key_file).map_err(|error| {
+            CliError::new(Code::FileUnreadable, "the log's public key cannot be read")
+                .fact("file", self.key_file.display().to_string())
+                .fact("system", error.to_string())
+                .fix("put the key, name+id+key, into that file")
+        })?;
+        parse_key(text.lines().next().unwrap_or_default())
+    }
+
+    fn reader(&self) -> Result<LogReader, CliError> {
+        Ok(LogReader::new(&self.folder, self.key()?))
+    }
+}
+
+fn parse_key<K: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<K, CliError> {
+    text.parse().map_err(|error: K::Err| {
+        CliError::new(Code::BadValue, "this is no key of a log or witness")
+            .why(error.to_string())
+            .fix("give it as its owner published it: name+id+key")
+    })
+}
