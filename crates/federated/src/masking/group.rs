@@ -6,6 +6,11 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place(pub u16);
 
+/// Where a dealer's polynomial is evaluated for a neighbour, counted from 1: a small number, and another one for each
+/// neighbour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seat(pub(super) u32);
+
 /// A group in one round: what every message of it is bound to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
@@ -92,6 +97,26 @@ impl Group {
     /// Every place.
     pub fn places(&self) -> impl Iterator<Item = Place> + use<> {
         (0..self.size).map(Place)
+    }
+
+    /// The seat of a neighbour in what a place deals: steps up the ring, or half the neighbours and steps down it; in a
+    /// complete group its place, counted from 1 without the dealer. Nothing for who is no neighbour.
+    pub(super) fn seat(&self, dealer: Place, of: Place) -> Option<Seat> {
+        let (size, from, to) = (u32::from(self.size), u32::from(dealer.0), u32::from(of.0));
+        if from == to || to >= size || from >= size {
+            return None;
+        }
+        if u32::from(self.degree) + 1 >= size {
+            return Some(Seat(if to < from { to + 1 } else { to }));
+        }
+        let half = u32::from(self.degree / 2);
+        let up = (to + size - from) % size;
+        let down = size - up;
+        if up <= half {
+            Some(Seat(up))
+        } else {
+            (down <= half).then_some(Seat(half + down))
+        }
     }
 
     /// Those a place masks and shares with: the nearest ones on the ring of places, half on each side.

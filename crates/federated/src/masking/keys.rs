@@ -93,6 +93,15 @@ pub(super) fn self_seed(group: &Group, secret: &Scalar, of: Place) -> Zeroizing<
     hkdf(&group.context, secret.as_bytes(), &info)
 }
 
+/// Seed of the weights by which a member checks what was dealt to it.
+pub(super) fn check_seed(group: &Group, secret: &Scalar) -> Zeroizing<[u8; 32]> {
+    hkdf(
+        &group.context,
+        secret.as_bytes(),
+        &[b"counterweight/masking/check/v1"],
+    )
+}
+
 /// Adds or takes away the mask of a seed: words of ChaCha20 (nonce 0, counter from 0), little endian.
 pub(super) fn apply_mask(vector: &mut [u32], seed: &[u8; 32], add: bool) {
     let mut stream = ChaCha20Rng::from_seed(*seed);

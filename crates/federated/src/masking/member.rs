@@ -7,10 +7,13 @@ use zeroize::Zeroizing;
 
 use super::{
     group::{Group, GroupError, Place},
-    keys::{PairSecret, PublicKey, SecretKey, apply_channel, apply_mask, self_seed},
-    sharing::{Commitments, Polynomial, Published, random_scalar, read_scalar},
+    keys::{PairSecret, PublicKey, SecretKey, apply_channel, apply_mask, check_seed, self_seed},
+    sharing::{Commitments, Polynomial, Published, all_hold, holds, random_scalar, read_scalar},
 };
-use curve25519_dalek::{Scalar, edwards::CompressedEdwardsY};
+use curve25519_dalek::{
+    Scalar,
+    edwards::{CompressedEdwardsY, EdwardsPoint},
+};
 
 /// Step 1: a member's key for this round and no other, signed by its account on the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +139,9 @@ struct Peer {
     pair: PairSecret,
 }
 
+/// A share that was dealt, and the commitment to it.
+type Claim = (EdwardsPoint, Zeroizing<Scalar>);
+
 enum Stage {
     Announced,
     Dealt(Dealing),
@@ -219,17 +225,18 @@ impl Member {
         let key = Polynomial::new(&self.secret.to_scalar(), threshold, random);
         let seed = Polynomial::new(&self.seed, threshold, random);
         let encrypt = |(to, peer): (&Place, &Peer)| {
+            let seat = self.group.seat(self.place, *to)?;
             let mut message = [0; 64];
-            message[..32].copy_from_slice(key.share(*to).as_bytes());
-            message[32..].copy_from_slice(seed.share(*to).as_bytes());
+            message[..32].copy_from_slice(key.share(seat).as_bytes());
+            message[32..].copy_from_slice(seed.share(seat).as_bytes());
             apply_channel(&mut message, &peer.pair.channel(&self.group, self.place, *to));
-            (*to, message)
+            Some((*to, message))
         };
         let dealing = Dealing {
             from: self.place,
             key: key.publish(),
             seed: seed.publish(),
-            shares: self.peers.iter().map(encrypt).collect(),
+            shares: self.peers.iter().filter_map(encrypt).collect(),
         };
         self.stage = Stage::Dealt(dealing.clone());
         Ok(dealing)
@@ -263,15 +270,30 @@ impl Member {
             return Err(MaskError::OtherMessage { place: self.place.0 });
         }
         check_members(&self.group, part.len())?;
-        let mut shares = BTreeMap::new();
+        let mut places = Vec::new();
+        let mut claims = Vec::new();
         for dealing in dealings {
             if let Some(peer) = self.peers.get(&dealing.from) {
                 let wrong = MaskError::WrongDealing {
                     place: dealing.from.0,
                 };
-                shares.insert(dealing.from, self.open(peer, dealing).ok_or(wrong)?);
+                claims.extend(self.open(peer, dealing).ok_or(wrong)?);
+                places.push(dealing.from);
             }
         }
+        let (pairs, _) = claims.as_chunks::<2>();
+        if !all_hold(&claims, &check_seed(&self.group, &self.seed)) {
+            let is_wrong =
+                |pair: &[Claim; 2]| pair.iter().any(|(commitment, share)| !holds(commitment, share));
+            let wrong = places.iter().zip(pairs).find(|(_, pair)| is_wrong(pair));
+            let place = wrong.map_or(self.place, |(place, _)| *place).0;
+            return Err(MaskError::WrongDealing { place });
+        }
+        let shares: BTreeMap<Place, [Zeroizing<Scalar>; 2]> = places
+            .into_iter()
+            .zip(pairs)
+            .map(|(place, [(_, key), (_, seed)])| (place, [key.clone(), seed.clone()]))
+            .collect();
         check_neighbours(&self.group, shares.len())?;
         let mut masked: Vec<u32> = vector.iter().map(|value| *value as u32).collect();
         apply_mask(&mut masked, &self_seed(&self.group, &self.seed, self.place), true);
@@ -287,8 +309,8 @@ impl Member {
         Ok(masked)
     }
 
-    /// The two shares dealt to this member, if they are right.
-    fn open(&self, peer: &Peer, dealing: &Dealing) -> Option<[Zeroizing<Scalar>; 2]> {
+    /// The two shares dealt to this member, of the key and of the seed, with what was committed to.
+    fn open(&self, peer: &Peer, dealing: &Dealing) -> Option<[Claim; 2]> {
         let threshold = self.group.threshold;
         let key = Commitments::read(&dealing.key, threshold)?;
         let seed = Commitments::read(&dealing.seed, threshold)?;
@@ -301,12 +323,13 @@ impl Member {
             &mut *message,
             &peer.pair.channel(&self.group, dealing.from, self.place),
         );
+        let seat = self.group.seat(dealing.from, self.place)?;
         let (words, _) = message.as_chunks::<32>();
-        let share = |word: &[u8; 32], commitments: &Commitments| {
-            let share = Zeroizing::new(read_scalar(*word)?);
-            commitments.holds(self.place, &share).then_some(share)
-        };
-        Some([share(&words[0], &key)?, share(&words[1], &seed)?])
+        let share = |word: &[u8; 32]| Some(Zeroizing::new(read_scalar(*word)?));
+        Some([
+            (key.at(seat), share(&words[0])?),
+            (seed.at(seat), share(&words[1])?),
+        ])
     }
 
     /// Step 4: one share for each neighbour that took part. The same survivors get the same answer again.

@@ -6,10 +6,10 @@ use curve25519_dalek::Scalar;
 use rayon::prelude::*;
 
 use super::{
-    group::{Group, GroupError, Place},
+    group::{Group, GroupError, Place, Seat},
     keys::{PublicKey, agree_recovered, apply_mask, self_seed},
     member::{Announcement, Dealing, Unmasking},
-    sharing::{Commitments, Published, combine, read_scalar},
+    sharing::{Commitments, Published, combine, holds, opens, read_scalar},
 };
 
 /// Why there is no sum.
@@ -161,35 +161,34 @@ fn open(
     kind: impl Fn(&Unmasking) -> &BTreeMap<Place, [u8; 32]>,
 ) -> Result<Scalar, RecoverError> {
     let threshold = usize::from(group.threshold);
-    let not_dealt = RecoverError::NotDealt { place: place.0 };
-    let commitments = Commitments::read(published, group.threshold).ok_or(not_dealt)?;
-    let neighbours = group.neighbours(place);
-    let shares: BTreeMap<Place, Option<Scalar>> = unmaskings
+    let shares: BTreeMap<Place, Option<(Seat, Scalar)>> = unmaskings
         .iter()
-        .filter(|one| neighbours.contains(&one.from))
-        .filter_map(|one| Some((one.from, read_scalar(*kind(one).get(&place)?))))
+        .filter_map(|one| {
+            let seat = group.seat(place, one.from)?;
+            let share = kind(one).get(&place)?;
+            Some((one.from, read_scalar(*share).map(|share| (seat, share))))
+        })
         .collect();
-    let readable: Vec<(Place, Scalar)> = shares
-        .iter()
-        .filter_map(|(from, share)| Some((*from, (*share)?)))
-        .collect();
+    let readable: Vec<(Seat, Scalar)> = shares.values().flatten().copied().collect();
     // The usual case is checked once, by what comes out.
     if readable.len() >= threshold {
         let secret = combine(&readable[..threshold]);
-        if commitments.opens(&secret) {
+        if opens(published, &secret) {
             return Ok(secret);
         }
     }
-    let right: Vec<_> = readable
-        .into_iter()
-        .filter(|(from, share)| commitments.holds(*from, share))
+    let not_dealt = RecoverError::NotDealt { place: place.0 };
+    let commitments = Commitments::read(published, group.threshold).ok_or(not_dealt)?;
+    let right: BTreeMap<Place, (Seat, Scalar)> = shares
+        .iter()
+        .filter_map(|(from, share)| Some((*from, (*share)?)))
+        .filter(|(_, (seat, share))| holds(&commitments.at(*seat), share))
         .collect();
     if right.len() >= threshold {
-        return Ok(combine(&right[..threshold]));
+        let enough: Vec<_> = right.into_values().take(threshold).collect();
+        return Ok(combine(&enough));
     }
-    let wrong = shares
-        .keys()
-        .filter(|from| right.iter().all(|(place, _)| place != *from));
+    let wrong = shares.keys().filter(|from| !right.contains_key(from));
     Err(RecoverError::TooFewShares {
         place: place.0,
         needed: group.threshold,

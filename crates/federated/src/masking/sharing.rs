@@ -1,18 +1,19 @@
 //! Feldman's verifiable sharing of a scalar.
 //!
 //! The dealer commits to each coefficient of a polynomial whose value at 0 is the secret; a share is its value at a
-//! place, counted from 1. Points are compared after multiplication by the cofactor, so that a part of small order in a
+//! seat, counted from 1. Points are compared after multiplication by the cofactor, so that a part of small order in a
 //! commitment, which no honest one has, changes no answer.
 
 use curve25519_dalek::{
     Scalar,
     edwards::{CompressedEdwardsY, EdwardsPoint},
-    traits::{Identity as _, IsIdentity as _},
+    traits::{IsIdentity as _, VartimeMultiscalarMul as _},
 };
-use rand_core::RngCore;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng as _};
 use zeroize::Zeroizing;
 
-use super::group::Place;
+use super::group::Seat;
 
 /// Commitments to the coefficients, as they are published.
 pub(super) type Published = Vec<[u8; 32]>;
@@ -30,10 +31,6 @@ pub(super) fn random_scalar(random: &mut dyn RngCore) -> Zeroizing<Scalar> {
     Zeroizing::new(Scalar::from_bytes_mod_order_wide(&wide))
 }
 
-fn at(place: Place) -> u32 {
-    u32::from(place.0) + 1
-}
-
 impl Polynomial {
     pub(super) fn new(secret: &Scalar, threshold: u16, random: &mut dyn RngCore) -> Self {
         let mut coefficients = Zeroizing::new(vec![*secret]);
@@ -46,12 +43,10 @@ impl Polynomial {
         self.0.iter().map(commit).collect()
     }
 
-    pub(super) fn share(&self, place: Place) -> Scalar {
-        let x = Scalar::from(at(place));
-        self.0
-            .iter()
-            .rev()
-            .fold(Scalar::ZERO, |value, coefficient| value * x + coefficient)
+    pub(super) fn share(&self, seat: Seat) -> Scalar {
+        let x = Scalar::from(seat.0);
+        let coefficients = self.0.iter().rev();
+        coefficients.fold(Scalar::ZERO, |value, coefficient| value * x + coefficient)
     }
 }
 
@@ -70,52 +65,77 @@ impl Commitments {
         self.0[0]
     }
 
-    pub(super) fn opens(&self, secret: &Scalar) -> bool {
-        (EdwardsPoint::mul_base(secret) - self.secret())
-            .mul_by_cofactor()
-            .is_identity()
-    }
-
-    pub(super) fn holds(&self, place: Place, share: &Scalar) -> bool {
-        let x = at(place);
+    /// The commitment to the share of a seat.
+    pub(super) fn at(&self, seat: Seat) -> EdwardsPoint {
+        let x = seat.0;
         let times = |point: EdwardsPoint| {
-            // Places are small: doubling and adding by their few bits beats a multiplication by a whole scalar.
-            (0..u32::BITS - x.leading_zeros())
-                .rev()
-                .fold(EdwardsPoint::identity(), |sum, bit| {
-                    let doubled = sum + sum;
-                    if x >> bit & 1 == 1 {
-                        doubled + point
-                    } else {
-                        doubled
-                    }
-                })
+            // Seats are small: doubling and adding by their few bits beats a multiplication by a whole scalar.
+            let below_top = 0..x.max(1).ilog2();
+            below_top.rev().fold(point, |sum, bit| {
+                let doubled = sum + sum;
+                if x >> bit & 1 == 1 {
+                    doubled + point
+                } else {
+                    doubled
+                }
+            })
         };
-        let expected = self
-            .0
-            .iter()
-            .rev()
-            .fold(EdwardsPoint::identity(), |value, point| times(value) + point);
-        (EdwardsPoint::mul_base(share) - expected)
-            .mul_by_cofactor()
-            .is_identity()
+        let points = self.0.iter().rev().copied();
+        points
+            .reduce(|value, point| times(value) + point)
+            .unwrap_or_default()
     }
 }
 
-/// The secret, from shares at different places; as many as the threshold give the dealt one.
-pub(super) fn combine(shares: &[(Place, Scalar)]) -> Scalar {
-    let points: Vec<Scalar> = shares.iter().map(|(place, _)| Scalar::from(at(*place))).collect();
-    let weight = |index: usize| {
-        let others = points.iter().enumerate().filter(|(other, _)| *other != index);
-        let (above, below) = others.fold((Scalar::ONE, Scalar::ONE), |(above, below), (_, other)| {
-            (above * other, below * (other - points[index]))
-        });
-        above * below.invert()
-    };
-    shares
+/// Whether a share is the one committed to.
+pub(super) fn holds(commitment: &EdwardsPoint, share: &Scalar) -> bool {
+    (EdwardsPoint::mul_base(share) - commitment)
+        .mul_by_cofactor()
+        .is_identity()
+}
+
+/// Whether all of them are, all at once: with weights of 128 bits that no dealer can know, wrong ones cancel with a
+/// chance of 2^-128.
+pub(super) fn all_hold(claims: &[(EdwardsPoint, Zeroizing<Scalar>)], secret: &[u8; 32]) -> bool {
+    let mut random = ChaCha20Rng::from_seed(*secret);
+    let mut weight = || Scalar::from(u128::from(random.next_u64()) << 64 | u128::from(random.next_u64()));
+    let weights: Vec<Scalar> = claims.iter().map(|_| weight()).collect();
+    let terms = weights
         .iter()
-        .enumerate()
-        .map(|(index, (_, share))| weight(index) * share)
+        .zip(claims)
+        .map(|(weight, (_, share))| weight * **share);
+    let sum = Zeroizing::new(terms.sum::<Scalar>());
+    let points = claims.iter().map(|(commitment, _)| commitment);
+    holds(&EdwardsPoint::vartime_multiscalar_mul(&weights, points), &sum)
+}
+
+/// Whether a secret is the one that the first commitment is to.
+pub(super) fn opens(published: &Published, secret: &Scalar) -> bool {
+    let first = published
+        .first()
+        .and_then(|bytes| CompressedEdwardsY(*bytes).decompress());
+    first.is_some_and(|point| {
+        (EdwardsPoint::mul_base(secret) - point)
+            .mul_by_cofactor()
+            .is_identity()
+    })
+}
+
+/// The secret, from shares at different seats; as many as the threshold give the dealt one.
+pub(super) fn combine(shares: &[(Seat, Scalar)]) -> Scalar {
+    let points: Vec<Scalar> = shares.iter().map(|(seat, _)| Scalar::from(seat.0)).collect();
+    let product = |index: usize, factor: &dyn Fn(&Scalar) -> Scalar| {
+        let others = points.iter().enumerate().filter(|(other, _)| *other != index);
+        others.fold(Scalar::ONE, |product, (_, other)| product * factor(other))
+    };
+    let above = |index| product(index, &|other| *other);
+    let mut inverse_below: Vec<Scalar> = (0..points.len())
+        .map(|index| product(index, &|other| other - points[index]))
+        .collect();
+    Scalar::batch_invert(&mut inverse_below);
+    let terms = shares.iter().zip(inverse_below).enumerate();
+    terms
+        .map(|(index, ((_, share), below))| above(index) * below * share)
         .sum()
 }
 
@@ -126,9 +146,6 @@ pub(super) fn read_scalar(bytes: [u8; 32]) -> Option<Scalar> {
 
 #[cfg(test)]
 mod tests {
-    use rand_chacha::ChaCha20Rng;
-    use rand_core::SeedableRng as _;
-
     use super::*;
 
     #[test]
@@ -136,9 +153,9 @@ mod tests {
         let mut random = ChaCha20Rng::seed_from_u64(1);
         let secret = random_scalar(&mut random);
         let polynomial = Polynomial::new(&secret, 3, &mut random);
-        let shares: Vec<_> = (0..6)
-            .map(Place)
-            .map(|place| (place, polynomial.share(place)))
+        let shares: Vec<_> = (1..7)
+            .map(Seat)
+            .map(|seat| (seat, polynomial.share(seat)))
             .collect();
         for chosen in [[0, 1, 2], [5, 0, 3], [4, 2, 1]] {
             let chosen: Vec<_> = chosen.iter().map(|at| shares[*at]).collect();
@@ -154,21 +171,44 @@ mod tests {
         let secret = random_scalar(&mut random);
         let polynomial = Polynomial::new(&secret, 4, &mut random);
         let published = polynomial.publish();
+        assert!(opens(&published, &secret) && !opens(&published, &(*secret + Scalar::ONE)));
         let commitments = Commitments::read(&published, 4).unwrap();
-        assert!(commitments.opens(&secret) && !commitments.opens(&(*secret + Scalar::ONE)));
-        for place in [0, 1, 40, 999].map(Place) {
-            let share = polynomial.share(place);
-            assert!(commitments.holds(place, &share));
-            assert!(!commitments.holds(Place(place.0 + 1), &share));
-            assert!(!commitments.holds(place, &(share + Scalar::ONE)));
+        for seat in [1, 2, 3, 41, 1000].map(Seat) {
+            let share = polynomial.share(seat);
+            assert!(holds(&commitments.at(seat), &share));
+            assert!(!holds(&commitments.at(Seat(seat.0 + 1)), &share));
+            assert!(!holds(&commitments.at(seat), &(share + Scalar::ONE)));
         }
-        assert!(Commitments::read(&published, 5).is_none());
-        let mut spoilt = published;
-        // No point has this encoding.
-        spoilt[1] = [2; 32];
-        spoilt[1][31] = 0x7f;
-        assert!(
-            Commitments::read(&spoilt, 4).is_none() || CompressedEdwardsY(spoilt[1]).decompress().is_some()
-        );
+    }
+
+    #[test]
+    fn one_wrong_share_among_many_is_noticed() {
+        let mut random = ChaCha20Rng::seed_from_u64(4);
+        let mut claims = Vec::new();
+        for seat in (1..30).map(Seat) {
+            let polynomial = Polynomial::new(&random_scalar(&mut random), 5, &mut random);
+            let commitments = Commitments::read(&polynomial.publish(), 5).unwrap();
+            claims.push((commitments.at(seat), Zeroizing::new(polynomial.share(seat))));
+        }
+        assert!(all_hold(&claims, &[1; 32]) && all_hold(&[], &[1; 32]));
+        // Two errors that cancel in a plain sum.
+        *claims[3].1 += Scalar::ONE;
+        assert!(!all_hold(&claims, &[1; 32]));
+        *claims[4].1 -= Scalar::ONE;
+        assert!(!all_hold(&claims, &[1; 32]));
+    }
+
+    #[test]
+    fn other_numbers_of_commitments_and_no_points_are_refused() {
+        let mut random = ChaCha20Rng::seed_from_u64(3);
+        let published = Polynomial::new(&random_scalar(&mut random), 4, &mut random).publish();
+        assert!(Commitments::read(&published, 5).is_none() && Commitments::read(&published, 3).is_none());
+        // About half of all strings of 32 bytes are no points.
+        let refused = (0..=255).filter(|byte| {
+            let mut spoilt = published.clone();
+            spoilt[1][0] = *byte;
+            Commitments::read(&spoilt, 4).is_none()
+        });
+        assert!((64..192).contains(&refused.count()));
     }
 }

@@ -463,6 +463,13 @@ fn neighbours_are_mutual_and_as_many_as_asked() {
             let neighbours = group.neighbours(place);
             assert_eq!(neighbours.len(), usize::from(degree.min(size - 1)));
             assert!(!neighbours.contains(&place));
+            // Seats are 1 to as many, one each, and only neighbours have one.
+            let seats = group
+                .places()
+                .filter_map(|other| Some((group.seat(place, other)?.0, other)));
+            let seats: BTreeMap<u32, Place> = seats.collect();
+            assert!(seats.keys().copied().eq(1..=u32::from(degree.min(size - 1))));
+            assert_eq!(seats.into_values().collect::<BTreeSet<_>>(), neighbours);
             assert!(
                 neighbours
                     .iter()
