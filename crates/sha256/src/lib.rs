@@ -4,8 +4,8 @@
 //! Merkle tree hashes nothing but many short messages, so [`digest_all`] and [`node_all`] give each its lane of a vector
 //! register, and a lane takes the next message when its own ends.
 //!
-//! Which instructions do it is found out at run time ([`Backend::detect`]): AVX-512 (16 lanes), AVX2 (8 lanes), the SHA
-//! extensions (two messages interleaved), or portable code. All give the same digests; a test holds each of them, where
+//! Which instructions do it is found out at run time ([`Backend::detect`]): the SHA extensions (two messages interleaved),
+//! AVX-512 (16 lanes), AVX2 (8 lanes), or portable code. All give the same digests; a test holds each of them, where
 //! the processor has it, against the crate `sha2`.
 //!
 //! This crate is the only one in the project that contains `unsafe`: three kinds of it, each with its reason beside it.
