@@ -44,7 +44,7 @@ impl<S> ContractLedger<S> {
 }
 
 impl ContractLedger {
-    /// Makes development tokens for an account; anyone may, they are worth nothing.
+    /// Makes development tokens, which are worth nothing, for an account. Only the account that deployed them may.
     ///
     /// # Errors
     /// [`LedgerError::Refused`] on a chain without them; so for all below.
