@@ -133,7 +133,7 @@ fn a_study_is_trained_verified_and_any_flipped_byte_is_named() {
         (
             "the hold-out",
             project.path().join("data/holdout.csv"),
-            String::new(),
+            "data/holdout.csv".to_owned(),
         ),
     ] {
         let bytes = flip(&path);

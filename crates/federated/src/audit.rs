@@ -121,6 +121,8 @@ pub struct PublishedModel {
 /// The bytes of a hold-out file.
 #[derive(Debug, Clone, Copy)]
 pub struct HoldoutFile<'a> {
+    /// What findings call it, such as its path.
+    pub name: &'a str,
     /// Its bytes.
     pub bytes: &'a [u8],
     /// How it is stored.

@@ -5,7 +5,6 @@ use std::{fs, path::Path};
 use counterweight_federated::{
     audit::{Audit, CheckKind, HoldoutFile, PublishedModel, Verdict},
     ledger::StudyReader as _,
-    study::FileFormat,
 };
 use counterweight_primitives::{ContentDigest, StudyId};
 use counterweight_provenance::{
@@ -23,7 +22,7 @@ use crate::{
     output::{Answer, Cell, Table, Tone},
     project::Project,
     session::{Asset, Assets, Contracts, Session},
-    training::{check_log, log_origin, log_owner, log_reader},
+    training::{check_log, format_of, log_origin, log_owner, log_reader},
 };
 
 /// Largest model that is read.
@@ -468,16 +467,8 @@ fn study_checks(
     let holdout = session.project.config.study.holdout.as_ref();
     let file = holdout.and_then(|holdout| {
         let bytes = fs::read(session.project.resolve(&holdout.path)).ok()?;
-        let parquet = holdout
-            .path
-            .extension()
-            .is_some_and(|extension| extension == "parquet");
-        let format = holdout.format.unwrap_or(if parquet {
-            FileFormat::Parquet
-        } else {
-            FileFormat::Csv
-        });
-        Some((bytes, format))
+        let format = format_of(&holdout.path, holdout.format);
+        Some((holdout.path.display().to_string(), bytes, format))
     });
     let published = model.map(|model| PublishedModel {
         asset: model.record.id,
@@ -494,7 +485,8 @@ fn study_checks(
         ledger: &contracts.reader,
         consent: Some(&contracts.reader),
         blobs: &*session.blobs,
-        holdout: file.as_ref().map(|(bytes, format)| HoldoutFile {
+        holdout: file.as_ref().map(|(name, bytes, format)| HoldoutFile {
+            name,
             bytes,
             format: *format,
         }),

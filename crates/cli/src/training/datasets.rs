@@ -52,7 +52,7 @@ pub(crate) struct Membership {
 }
 
 /// How a file is stored: as configured, else as its name ends.
-fn format_of(path: &std::path::Path, configured: Option<FileFormat>) -> FileFormat {
+pub(crate) fn format_of(path: &std::path::Path, configured: Option<FileFormat>) -> FileFormat {
     configured.unwrap_or_else(
         || match path.extension().and_then(|extension| extension.to_str()) {
             Some("parquet") => FileFormat::Parquet,

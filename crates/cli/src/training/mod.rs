@@ -10,7 +10,7 @@ mod statements;
 mod summary;
 
 pub(crate) use comparison::{Comparison, compare};
-pub(crate) use datasets::{Membership, prepare, purpose, read_holdout, read_local, register};
+pub(crate) use datasets::{Membership, format_of, prepare, purpose, read_holdout, read_local, register};
 pub(crate) use opening::{Opened, fund, join_all, open_or_resume};
 pub(crate) use parties::{member_key, sponsor_key};
 pub(crate) use publication::{dataset_statement, publish};

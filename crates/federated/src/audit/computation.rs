@@ -138,12 +138,15 @@ impl Audit<'_> {
         if got != expected {
             findings.wrong(
                 place,
-                format!("the hold-out has digest {got}, the terms commit to {expected}"),
+                format!(
+                    "the hold-out {} has digest {got}, the terms commit to {expected}",
+                    file.name
+                ),
             );
             return None;
         }
         let source = Source {
-            name: "the hold-out",
+            name: file.name,
             bytes: file.bytes,
             format: file.format,
         };

@@ -103,6 +103,7 @@ impl Case {
             consent: Some(&self.world.ledger),
             blobs,
             holdout: holdout.map(|bytes| HoldoutFile {
+                name: "holdout.csv",
                 bytes,
                 format: FileFormat::Csv,
             }),
@@ -179,7 +180,11 @@ fn a_changed_hold_out_is_found_and_a_missing_one_is_unknown() {
     let last = changed.len() - 2;
     changed[last] ^= 1;
     let report = case.audit_with(&case.world.blobs, Some(&changed));
-    assert_no(&report, CheckKind::Contributions, &["the hold-out has digest"]);
+    assert_no(
+        &report,
+        CheckKind::Contributions,
+        &["the hold-out holdout.csv has digest"],
+    );
     let report = case.audit_with(&case.world.blobs, None);
     assert_eq!(verdict(&report, CheckKind::Contributions).0, Verdict::Unknown);
     assert_eq!(verdict(&report, CheckKind::Aggregation).0, Verdict::Yes);
