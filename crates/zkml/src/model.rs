@@ -53,7 +53,8 @@ pub struct ProvenAnswer {
 
 /// Row length for an architecture: the bits of a row's index.
 ///
-/// Shorter rows are cheaper to prove with and cost the verifier a point each. This keeps the weights near 16 to 32 rows.
+/// Shorter rows are cheaper to prove with and cost the verifier a point each. This keeps the weights of a small network
+/// within 32 rows, those of a large one, where rows are what proving costs most, within 64.
 ///
 /// # Errors
 /// [`PlanError`] for an architecture that takes too many rows whatever their length.
@@ -64,15 +65,21 @@ pub fn default_row_bits(architecture: &Architecture) -> Result<usize, PlanError>
             |block: &counterweight_zkml_verifier::plan::WeightBlock| block.offset + (1_usize << block.bits());
         longest.blocks.iter().map(end).max().unwrap_or(1)
     };
-    Ok((cells
-        .div_ceil(MOST_DEFAULT_ROWS)
-        .next_power_of_two()
-        .trailing_zeros() as usize)
-        .clamp(FEWEST_ROW_BITS, MOST_ROW_BITS))
+    let rows = if cells > LARGE {
+        2 * MOST_DEFAULT_ROWS
+    } else {
+        MOST_DEFAULT_ROWS
+    };
+    Ok(
+        (cells.div_ceil(rows).next_power_of_two().trailing_zeros() as usize)
+            .clamp(FEWEST_ROW_BITS, MOST_ROW_BITS),
+    )
 }
 
 /// Rows of weights that [`default_row_bits`] goes up to, but for the few cells that mask the registration.
 const MOST_DEFAULT_ROWS: usize = 32;
+/// Cells from which a network is large.
+const LARGE: usize = 1 << 19;
 
 impl SecretModel {
     /// Commits to a network under a set-up, whose row length it takes, and proves once that its weights are int8.

@@ -148,8 +148,8 @@ impl Registration<'_> {
         let (lambda, _) = (conversation.challenge(), conversation.challenge());
         let mut on = scaled_eq(suffix(&tau, plan.slot_bits), Fr::ONE);
         on[plan.active()..].fill(Fr::ZERO);
-        let mut padded = second[..plan.slots.min(plan.inverse_rows << plan.row_bits)].to_vec();
-        padded.resize(1 << plan.slot_bits, Fr::ZERO);
+        let mut inverses = second[..plan.slots].to_vec();
+        inverses.resize(1 << plan.slot_bits, Fr::ZERO);
         // Inverses belong to bytes above -128: the lookup is of the weight and 128.
         let lifted = |lane: usize| {
             let mut lane = self.lane(lane);
@@ -160,9 +160,8 @@ impl Registration<'_> {
         batch.push(
             Fr::ONE,
             Fr::ZERO,
-            byte_lookups(on, &padded, lifted, challenges, None, plan.rounds),
+            byte_lookups(on, inverses, lifted, challenges, None, plan.rounds),
         );
-        drop(padded);
         let instance = lookup::instance(
             table_inverses.clone(),
             multiplicities.clone(),

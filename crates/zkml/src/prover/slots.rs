@@ -217,7 +217,7 @@ impl SlotTables {
         if !pooled.is_empty() {
             let instance = byte_lookups(
                 on(pooled),
-                &self.inverses,
+                self.inverses.clone(),
                 |k| self.columns[k].clone(),
                 challenges,
                 Some(eta),
@@ -256,7 +256,7 @@ fn requantised_at([on, inverse, d0, d1, d2, d3, inside, middle, linear]: &[Fr; 9
 /// Lookups of four bytes in each slot, `byte_k` from `column(k)`; with `eta` also that one of the four columns is zero.
 pub(crate) fn byte_lookups(
     on: Vec<Fr>,
-    inverses: &[Fr],
+    inverses: Vec<Fr>,
     column: impl Fn(usize) -> Vec<Fr>,
     challenges: LookupChallenges,
     eta: Option<Fr>,
@@ -265,7 +265,7 @@ pub(crate) fn byte_lookups(
     let LookupChallenges { alpha, beta } = challenges;
     let byte = alpha + Fr::from(TAG_BYTE);
     let [c0, c1, c2, c3] = std::array::from_fn(column);
-    let tables = [on, inverses.to_vec(), c0, c1, c2, c3];
+    let tables = [on, inverses, c0, c1, c2, c3];
     let fold = move |value: &Fr| byte + beta * value;
     let eta = eta.unwrap_or(Fr::ZERO);
     let is_product = !bool::from(eta.is_zero());
