@@ -254,13 +254,13 @@ pub(crate) fn infer(
 }
 
 /// Instances of the first sum-check with their weights.
-struct Batch {
+struct Batch<'a> {
     rounds: usize,
     sum: Fr,
-    instances: Vec<(Fr, Box<dyn Rounds + Send>)>,
+    instances: Vec<(Fr, Box<dyn Rounds + 'a>)>,
 }
 
-impl Batch {
+impl<'a> Batch<'a> {
     fn new(rounds: usize) -> Self {
         Self {
             rounds,
@@ -274,7 +274,7 @@ impl Batch {
     }
 
     /// Adds an instance that sums to `sum` over the whole cube.
-    fn push(&mut self, weight: Fr, sum: Fr, instance: Box<dyn Rounds + Send>) {
+    fn push(&mut self, weight: Fr, sum: Fr, instance: Box<dyn Rounds + 'a>) {
         self.sum += weight * sum;
         self.instances.push((weight, instance));
     }

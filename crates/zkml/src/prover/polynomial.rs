@@ -96,7 +96,7 @@ where
         let own = tables
             .first()
             .map_or(0, |table| table.len().trailing_zeros() as usize);
-        debug_assert!(tables.iter().all(|table| table.len() == 1 << own));
+        debug_assert!(tables.iter().all(|table| table.len() == tables[0].len()));
         let waiting = rounds.saturating_sub(own);
         Self {
             tables,
@@ -110,37 +110,128 @@ where
     /// The sums over the rest of the cube with the first variable at `1..=DEGREE`.
     fn sums(&self) -> [Fr; DEGREE] {
         let half = self.tables.first().map_or(0, Vec::len) / 2;
-        let pair = |mut sums: [Fr; DEGREE], index: usize| {
-            let (low, high) = (&self.tables[0][index], &self.tables[0][index + half]);
-            if bool::from(low.is_zero()) && bool::from(high.is_zero()) {
-                return sums;
-            }
-            let mut at: [Fr; N] = std::array::from_fn(|table| self.tables[table][index + half]);
-            let step: [Fr; N] = std::array::from_fn(|table| at[table] - self.tables[table][index]);
-            for (place, sum) in sums.iter_mut().enumerate() {
-                if place > 0 {
-                    at.iter_mut().zip(&step).for_each(|(value, step)| *value += step);
-                }
-                *sum += (self.function)(&at);
-            }
-            sums
-        };
-        let zero = || [Fr::ZERO; DEGREE];
-        let add = |mut left: [Fr; DEGREE], right: [Fr; DEGREE]| {
-            left.iter_mut()
-                .zip(right)
-                .for_each(|(left, right)| *left += right);
-            left
-        };
-        if half >= PARALLEL {
-            (0..half)
-                .into_par_iter()
-                .with_min_len(PARALLEL / 2)
-                .fold(zero, pair)
-                .reduce(zero, add)
-        } else {
-            (0..half).fold(zero(), pair)
+        let at = |index: usize| std::array::from_fn(|table| self.tables[table][index]);
+        sums(half, at, &self.function)
+    }
+}
+
+impl<const N: usize, const DEGREE: usize, F> Instance<N, DEGREE, F> {
+    /// Adds the coefficients of the round with these sums at `1..=DEGREE`.
+    fn add_sums(&mut self, sums: [Fr; DEGREE], weight: Fr, coefficients: &mut [Fr]) {
+        let mut values = Vec::with_capacity(DEGREE + 1);
+        values.push(self.claim - sums[0]);
+        values.extend(sums);
+        interpolate(&mut values);
+        for (sum, coefficient) in coefficients.iter_mut().zip(&values) {
+            *sum += weight * coefficient;
         }
+        self.last = values;
+    }
+}
+
+/// The sums of a function of `N` values over pairs of cells, `half` apart, on the lines through them at `1..=DEGREE`.
+fn sums<const N: usize, const DEGREE: usize>(
+    half: usize,
+    values: impl Fn(usize) -> [Fr; N] + Sync,
+    function: impl Fn(&[Fr; N]) -> Fr + Sync,
+) -> [Fr; DEGREE] {
+    let pair = |mut sums: [Fr; DEGREE], index: usize| {
+        let (low, mut at) = (values(index), values(index + half));
+        if bool::from(low[0].is_zero()) && bool::from(at[0].is_zero()) {
+            return sums;
+        }
+        let step: [Fr; N] = std::array::from_fn(|table| at[table] - low[table]);
+        for (place, sum) in sums.iter_mut().enumerate() {
+            if place > 0 {
+                at.iter_mut().zip(&step).for_each(|(value, step)| *value += step);
+            }
+            *sum += function(&at);
+        }
+        sums
+    };
+    let zero = || [Fr::ZERO; DEGREE];
+    let add = |mut left: [Fr; DEGREE], right: [Fr; DEGREE]| {
+        left.iter_mut()
+            .zip(right)
+            .for_each(|(left, right)| *left += right);
+        left
+    };
+    if half >= PARALLEL {
+        (0..half)
+            .into_par_iter()
+            .with_min_len(PARALLEL / 2)
+            .fold(zero, pair)
+            .reduce(zero, add)
+    } else {
+        (0..half).fold(zero(), pair)
+    }
+}
+
+/// An instance whose tables are there from the second round on: the first computes cells as it needs them, so that what is
+/// bytes is never a whole table of field elements.
+pub(crate) struct Lazy<const N: usize, const DEGREE: usize, V, F> {
+    values: V,
+    /// Without tables until the first variable is bound.
+    instance: Instance<N, DEGREE, F>,
+    half: usize,
+}
+
+impl<const N: usize, const DEGREE: usize, V, F> Lazy<N, DEGREE, V, F>
+where
+    V: Fn(usize) -> [Fr; N] + Sync,
+    F: Fn(&[Fr; N]) -> Fr + Sync,
+{
+    /// An instance over `rounds` variables, not fewer than one, that sums to zero.
+    pub(crate) fn new(values: V, rounds: usize, function: F) -> Self {
+        let instance = Instance::new([const { Vec::new() }; N], Fr::ZERO, 0, function);
+        Self {
+            values,
+            instance,
+            half: 1 << (rounds - 1),
+        }
+    }
+
+    fn is_bound(&self) -> bool {
+        self.instance.tables.iter().all(|table| !table.is_empty())
+    }
+}
+
+impl<const N: usize, const DEGREE: usize, V, F> Rounds for Lazy<N, DEGREE, V, F>
+where
+    V: Fn(usize) -> [Fr; N] + Sync,
+    F: Fn(&[Fr; N]) -> Fr + Sync,
+{
+    fn add_round(&mut self, weight: Fr, coefficients: &mut [Fr]) {
+        if self.is_bound() {
+            return self.instance.add_round(weight, coefficients);
+        }
+        let sums = sums(self.half, &self.values, &self.instance.function);
+        self.instance.add_sums(sums, weight, coefficients);
+    }
+
+    fn bind(&mut self, at: Fr) {
+        if self.is_bound() {
+            return self.instance.bind(at);
+        }
+        self.instance.claim = horner(&self.instance.last, at);
+        for (place, table) in self.instance.tables.iter_mut().enumerate() {
+            let join = |index: usize| {
+                let (low, high) = (
+                    (self.values)(index)[place],
+                    (self.values)(index + self.half)[place],
+                );
+                low + (high - low) * at
+            };
+            *table = (0..self.half)
+                .into_par_iter()
+                .with_min_len(PARALLEL)
+                .map(join)
+                .collect();
+        }
+    }
+
+    fn values(&self) -> Vec<Fr> {
+        self.instance.values()
     }
 }
 
@@ -155,14 +246,7 @@ where
             return;
         }
         let sums = self.sums();
-        let mut values = Vec::with_capacity(DEGREE + 1);
-        values.push(self.claim - sums[0]);
-        values.extend(sums);
-        interpolate(&mut values);
-        for (sum, coefficient) in coefficients.iter_mut().zip(&values) {
-            *sum += weight * coefficient;
-        }
-        self.last = values;
+        self.add_sums(sums, weight, coefficients);
     }
 
     fn bind(&mut self, at: Fr) {

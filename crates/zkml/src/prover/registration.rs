@@ -1,5 +1,7 @@
 //! Registration, once for a model: every weight is int8. `docs/spec/zkml.md`, section 7.
 
+use std::collections::BTreeMap;
+
 use counterweight_zkml_verifier::Fr;
 use counterweight_zkml_verifier::field::{Field, from_i64};
 use counterweight_zkml_verifier::opening::Scheme;
@@ -11,9 +13,9 @@ use rayon::prelude::*;
 
 use super::layers::fold_rows;
 use super::masks::{RoundMask, sum_functional, value_functional};
-use super::polynomial::scaled_eq;
+use super::polynomial::{Instance, Lazy, scaled_eq};
 use super::rows::{Reduction, RowMasks, Rows, Term};
-use super::slots::{LookupChallenges, byte_lookups, invert_all};
+use super::slots::{LookupChallenges, byte_lookups_at, invert_all};
 use super::{Batch, commit_large, dot, lookup, place, suffix};
 use crate::conversation::Conversation;
 use crate::error::ProveError;
@@ -35,27 +37,39 @@ pub(crate) struct Registration<'a> {
 }
 
 impl Registration<'_> {
-    /// One weight of each slot, as field elements, padded to the cube; the mask slot holds its mask.
-    fn lane(&self, lane: usize) -> Vec<Fr> {
-        let values: Vec<Fr> = (i8::MIN..=i8::MAX)
-            .map(|value| from_i64(i64::from(value)))
-            .collect();
-        let mut table: Vec<Fr> = self
-            .weights
-            .cells
-            .iter()
-            .skip(lane)
-            .step_by(LANES)
-            .map(|weight| values[(i16::from(*weight) + 128) as usize])
-            .collect();
-        let own = self
-            .weights
-            .large()
-            .into_iter()
-            .filter(|(cell, _)| cell % LANES == lane);
-        own.for_each(|(cell, value)| table[cell / LANES] += value);
-        table.resize(1 << self.plan.slot_bits, Fr::ZERO);
-        table
+    /// The values of each cell of the cube: whether it counts, its inverse, its four weights and 128.
+    fn cells<'b>(&'b self, tau: &[Fr], inverses: &'b [Fr]) -> impl Fn(usize) -> [Fr; 2 + LANES] + Sync + 'b {
+        let plan = self.plan;
+        let low_bits = plan.slot_bits / 2;
+        let (high, low) = tau.split_at(plan.slot_bits - low_bits);
+        let (high, low) = (scaled_eq(high, Fr::ONE), scaled_eq(low, Fr::ONE));
+        let bytes: Vec<Fr> = (0..256_u64).map(Fr::from).collect();
+        let mut large: BTreeMap<usize, [Fr; LANES]> = BTreeMap::new();
+        for (cell, value) in self.weights.large() {
+            large.entry(cell / LANES).or_default()[cell % LANES] += value;
+        }
+        move |slot| {
+            let mut values = [Fr::ZERO; 2 + LANES];
+            // Slots behind the last hold zeros, which are weights too.
+            values[2..].fill(bytes[128]);
+            let Some(weights) = self.weights.cells.get(LANES * slot..LANES * (slot + 1)) else {
+                return values;
+            };
+            if slot < plan.active() {
+                values[0] = high[slot >> low_bits] * low[slot & ((1 << low_bits) - 1)];
+            }
+            values[1] = inverses[slot];
+            for (value, weight) in values[2..].iter_mut().zip(weights) {
+                *value = bytes[usize::from((*weight as u8) ^ 0x80)];
+            }
+            if let Some(large) = large.get(&slot) {
+                values[2..]
+                    .iter_mut()
+                    .zip(large)
+                    .for_each(|(value, large)| *value += large);
+            }
+            values
+        }
     }
 
     /// How often each byte is looked up.
@@ -146,22 +160,19 @@ impl Registration<'_> {
         let tau = conversation.challenges(plan.rounds);
         // The second weighs what registrations do not have; it is drawn all the same, so that both kinds draw alike.
         let (lambda, _) = (conversation.challenge(), conversation.challenge());
-        let mut on = scaled_eq(suffix(&tau, plan.slot_bits), Fr::ONE);
-        on[plan.active()..].fill(Fr::ZERO);
-        let mut inverses = second[..plan.slots].to_vec();
-        inverses.resize(1 << plan.slot_bits, Fr::ZERO);
-        // Inverses belong to bytes above -128: the lookup is of the weight and 128.
-        let lifted = |lane: usize| {
-            let mut lane = self.lane(lane);
-            lane.iter_mut().for_each(|value| *value += Fr::from(128));
-            lane
-        };
         let mut batch = Batch::new(plan.rounds);
-        batch.push(
-            Fr::ONE,
-            Fr::ZERO,
-            byte_lookups(on, inverses, lifted, challenges, None, plan.rounds),
-        );
+        let cells = self.cells(suffix(&tau, plan.slot_bits), &second);
+        let function = byte_lookups_at(challenges, None);
+        if plan.slot_bits == plan.rounds {
+            let instance = Lazy::<6, 6, _, _>::new(cells, plan.rounds, function);
+            batch.push(Fr::ONE, Fr::ZERO, Box::new(instance));
+        } else {
+            let tables = std::array::from_fn(|table| {
+                (0..1 << plan.slot_bits).map(|slot| cells(slot)[table]).collect()
+            });
+            let instance = Instance::<6, 6, _>::new(tables, Fr::ZERO, plan.rounds, function);
+            batch.push(Fr::ONE, Fr::ZERO, Box::new(instance));
+        }
         let instance = lookup::instance(
             table_inverses.clone(),
             multiplicities.clone(),

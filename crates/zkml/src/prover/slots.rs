@@ -215,15 +215,15 @@ impl SlotTables {
             )));
         }
         if !pooled.is_empty() {
-            let instance = byte_lookups(
-                on(pooled),
-                self.inverses.clone(),
-                |k| self.columns[k].clone(),
-                challenges,
-                Some(eta),
+            let [c0, c1, c2, c3] = std::array::from_fn(|k| self.columns[k].clone());
+            let tables = [on(pooled), self.inverses.clone(), c0, c1, c2, c3];
+            let function = byte_lookups_at(challenges, Some(eta));
+            instances.push(Box::new(Instance::<6, 6, _>::new(
+                tables,
+                Fr::ZERO,
                 plan.rounds,
-            );
-            instances.push(instance);
+                function,
+            )));
         }
         if !inputs.is_empty() {
             let byte = challenges.alpha + Fr::from(TAG_BYTE) + challenges.beta * Fr::from(128);
@@ -253,34 +253,21 @@ fn requantised_at([on, inverse, d0, d1, d2, d3, inside, middle, linear]: &[Fr; 9
     *on * (*inverse * (low * high) - threes + linear - *inside * middle)
 }
 
-/// Lookups of four bytes in each slot, `byte_k` from `column(k)`; with `eta` also that one of the four columns is zero.
-pub(crate) fn byte_lookups(
-    on: Vec<Fr>,
-    inverses: Vec<Fr>,
-    column: impl Fn(usize) -> Vec<Fr>,
+/// `on · (φ p0 p1 p2 p3 - Σ products of three + η c0 c1 c2 c3)`: four bytes are looked up, and with `eta` one of them is zero.
+pub(crate) fn byte_lookups_at(
     challenges: LookupChallenges,
     eta: Option<Fr>,
-    rounds: usize,
-) -> Box<dyn Rounds + Send> {
+) -> impl Fn(&[Fr; 6]) -> Fr + Sync + Send {
     let LookupChallenges { alpha, beta } = challenges;
     let byte = alpha + Fr::from(TAG_BYTE);
-    let [c0, c1, c2, c3] = std::array::from_fn(column);
-    let tables = [on, inverses, c0, c1, c2, c3];
     let fold = move |value: &Fr| byte + beta * value;
-    let eta = eta.unwrap_or(Fr::ZERO);
-    let is_product = !bool::from(eta.is_zero());
-    let function = move |[on, inverse, c0, c1, c2, c3]: &[Fr; 6]| {
+    move |[on, inverse, c0, c1, c2, c3]: &[Fr; 6]| {
         let (p0, p1, p2, p3) = (fold(c0), fold(c1), fold(c2), fold(c3));
         let (low, high) = (p0 * p1, p2 * p3);
         let threes = (p0 + p1) * high + (p2 + p3) * low;
-        let product = if is_product {
-            eta * (*c0 * c1) * (*c2 * c3)
-        } else {
-            Fr::ZERO
-        };
+        let product = eta.map_or(Fr::ZERO, |eta| eta * (*c0 * c1) * (*c2 * c3));
         *on * (*inverse * (low * high) - threes + product)
-    };
-    Box::new(Instance::<6, 6, _>::new(tables, Fr::ZERO, rounds, function))
+    }
 }
 
 /// Inverts every value, with one inversion; `None` if one is zero.
