@@ -12,7 +12,7 @@ pub use consent_registry::IConsentRegistry;
 pub use inference_verifier::IInferenceVerifier;
 pub use log_anchor::ILogAnchor;
 pub use royalty_vault::IRoyaltyVault;
-pub use standards::{IDevelopmentToken, IERC20, IERC721, IOwnable, IProxy, IRegistryUser};
+pub use standards::{IDevelopmentToken, IERC20, IERC721, IOwnable, IPlannerUser, IProxy, IRegistryUser};
 pub use training_rounds::ITrainingRounds;
 
 /// The name of a value of one of our enumerations.
@@ -127,6 +127,11 @@ mod standards {
         interface IRegistryUser {
             function assets() external view returns (address);
             function consents() external view returns (address);
+        }
+
+        #[sol(extra_derives(Debug, PartialEq, Eq))]
+        interface IPlannerUser {
+            function planner() external view returns (address);
         }
 
         #[sol(extra_derives(Debug, PartialEq, Eq))]

@@ -10,13 +10,13 @@ mod steps;
 use std::io::Write as _;
 use std::path::Path;
 
-use alloy_primitives::U256;
+use alloy_primitives::{U256, hex};
 use alloy_sol_types::{SolCall, SolEvent as _};
 use counterweight_primitives::Address;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::address::{from_evm, to_evm};
-use crate::contracts::{Contract, IAssetRegistry, IOwnable, IProxy, IRegistryUser};
+use crate::contracts::{Contract, IAssetRegistry, IOwnable, IPlannerUser, IProxy, IRegistryUser};
 use crate::ledger::Refusal;
 use crate::network::{At, Call, ChainError, LogQuery, Network, TransactionSigner};
 
@@ -44,7 +44,10 @@ pub struct Deployment {
     pub royalty_vault: Address,
     /// `LogAnchor`.
     pub log_anchor: Address,
-    /// `InferenceVerifier`, where the deployment has one.
+    /// `ArchitecturePlanner`, where the deployment has an inference verifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture_planner: Option<Address>,
+    /// `InferenceVerifier`; absent where no set-up was chosen, and from deployments older than it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inference_verifier: Option<Address>,
     /// `DevelopmentToken`, only on chain 31337.
@@ -59,7 +62,18 @@ pub struct DeployOptions {
     pub upgrade_delay_seconds: u64,
     /// Who may propose, cancel and execute upgrades; the deployer where empty.
     pub governors: Vec<Address>,
+    /// `[tau]_2` of the set-up that proofs of inference rest on, as EIP-197 encodes it. Without it, chain 31337 gets the
+    /// INSECURE development set-up, and any other chain no verifier.
+    pub inference_set_up: Option<Box<[u8; 128]>>,
 }
+
+/// `[tau]_2` of the INSECURE development set-up: docs/spec/opening.md. The contract refuses it on any chain but 31337.
+pub const DEVELOPMENT_SET_UP: [u8; 128] = hex!(
+    "2b0c863ed2ba7d9b1df95b94c75fa055d23bccfc0251d8e248c0dc99bb4ebd0b"
+    "0b271b09ec2c6b85290abacdeb95e5428c1107b64792774b4ed6cb6062ed3fd9"
+    "0605f304df5e65325358c92a1fbc11e0b0ab3a5ed863d05df30f4be12f673cc2"
+    "18bc1ec5b351ea4aa0d133f79306e162f45710ab57094a766eff6ed8adf31df8"
+);
 
 /// Why contracts could not be deployed, found or trusted.
 #[derive(Debug, thiserror::Error)]
@@ -204,6 +218,14 @@ impl Deployment {
             self.development_token
                 .map(|token| (Contract::DevelopmentToken, token)),
         );
+        contracts.extend(
+            self.architecture_planner
+                .map(|planner| (Contract::ArchitecturePlanner, planner)),
+        );
+        contracts.extend(
+            self.inference_verifier
+                .map(|verifier| (Contract::InferenceVerifier, verifier)),
+        );
         for (contract, address) in contracts {
             check_code(network, contract, address)?;
         }
@@ -237,6 +259,11 @@ impl Deployment {
             self.consent_registry,
             got,
         )?;
+        if let Some(verifier) = self.inference_verifier {
+            let got = ask(network, verifier, "planner", &IPlannerUser::plannerCall {})?;
+            let expected = self.architecture_planner.unwrap_or(Address::ZERO);
+            wired(Contract::InferenceVerifier, verifier, "planner", expected, got)?;
+        }
         let registrar = self.training_rounds;
         let call = IAssetRegistry::isRegistrarCall {
             account: to_evm(registrar),

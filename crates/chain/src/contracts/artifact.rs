@@ -18,6 +18,10 @@ pub enum Contract {
     RoyaltyVault,
     /// Checkpoints of logs.
     LogAnchor,
+    /// Checks architectures of integer networks.
+    ArchitecturePlanner,
+    /// Proofs of inference.
+    InferenceVerifier,
     /// Money to play with.
     DevelopmentToken,
     /// OpenZeppelin's proxy in front of both registries.
@@ -39,12 +43,14 @@ pub struct Artifact {
 
 impl Contract {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::AssetRegistry,
         Self::ConsentRegistry,
         Self::TrainingRounds,
         Self::RoyaltyVault,
         Self::LogAnchor,
+        Self::ArchitecturePlanner,
+        Self::InferenceVerifier,
         Self::DevelopmentToken,
         Self::Proxy,
         Self::Timelock,
@@ -59,6 +65,8 @@ impl Contract {
             Self::TrainingRounds => "TrainingRounds",
             Self::RoyaltyVault => "RoyaltyVault",
             Self::LogAnchor => "LogAnchor",
+            Self::ArchitecturePlanner => "ArchitecturePlanner",
+            Self::InferenceVerifier => "InferenceVerifier",
             Self::DevelopmentToken => "DevelopmentToken",
             Self::Proxy => "ERC1967Proxy",
             Self::Timelock => "TimelockController",
@@ -74,7 +82,7 @@ impl Contract {
 
 macro_rules! artifacts {
     ($($contract:ident $file:literal)*) => {
-        static ARTIFACTS: LazyLock<[Artifact; 8]> = LazyLock::new(|| [$(read(
+        static ARTIFACTS: LazyLock<[Artifact; 10]> = LazyLock::new(|| [$(read(
             Contract::$contract,
             include_str!(concat!("../../../../contracts/artifacts/", $file, ".json")),
         )),*]);
@@ -87,6 +95,8 @@ artifacts! {
     TrainingRounds "TrainingRounds"
     RoyaltyVault "RoyaltyVault"
     LogAnchor "LogAnchor"
+    ArchitecturePlanner "ArchitecturePlanner"
+    InferenceVerifier "InferenceVerifier"
     DevelopmentToken "DevelopmentToken"
     Proxy "ERC1967Proxy"
     Timelock "TimelockController"
@@ -109,7 +119,9 @@ fn read(contract: Contract, json: &str) -> Artifact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contracts::{IAssetRegistry, IConsentRegistry, ILogAnchor, IRoyaltyVault, ITrainingRounds};
+    use crate::contracts::{
+        IAssetRegistry, IConsentRegistry, IInferenceVerifier, ILogAnchor, IRoyaltyVault, ITrainingRounds,
+    };
 
     #[test]
     fn every_artifact_is_read_under_its_own_name() {
@@ -131,6 +143,7 @@ mod tests {
             (Contract::TrainingRounds, ITrainingRounds::abi::contract()),
             (Contract::RoyaltyVault, IRoyaltyVault::abi::contract()),
             (Contract::LogAnchor, ILogAnchor::abi::contract()),
+            (Contract::InferenceVerifier, IInferenceVerifier::abi::contract()),
         ] {
             let artifact = &contract.artifact().abi;
             for function in interface.functions() {

@@ -8,7 +8,7 @@ use alloy_sol_types::{SolCall, SolValue as _};
 use counterweight_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use super::{DeployError, DeployOptions, Deployment, ask, check_code, load, save};
+use super::{DEVELOPMENT_SET_UP, DeployError, DeployOptions, Deployment, ask, check_code, load, save};
 use crate::address::{from_evm, to_evm};
 use crate::contracts::{Contract, IAssetRegistry, IOwnable, IProxy};
 use crate::embedded::DEVELOPMENT_CHAIN_ID;
@@ -100,6 +100,8 @@ pub(super) fn run(
         run.call("handing the registry to its timelock", asset_registry, &call)?;
     }
 
+    let (architecture_planner, inference_verifier) = run.inference(options)?;
+
     Ok(Deployment {
         chain_id: network.chain_id(),
         block: run.progress.block.unwrap_or_default(),
@@ -111,7 +113,8 @@ pub(super) fn run(
         training_rounds,
         royalty_vault,
         log_anchor,
-        inference_verifier: None,
+        architecture_planner,
+        inference_verifier,
         development_token,
     })
 }
@@ -166,6 +169,22 @@ impl<'a> Run<'a> {
             }
         }
         Ok(true)
+    }
+
+    /// The verifier of proofs and what it needs, last of all so that the addresses of the others do not depend on it.
+    fn inference(
+        &mut self,
+        options: &DeployOptions,
+    ) -> Result<(Option<Address>, Option<Address>), DeployError> {
+        let development = (self.network.chain_id() == DEVELOPMENT_CHAIN_ID).then_some(&DEVELOPMENT_SET_UP);
+        let Some(tau) = options.inference_set_up.as_deref().or(development) else {
+            return Ok((None, None));
+        };
+        let planner = self.contract("architecturePlanner", Contract::ArchitecturePlanner, &[])?;
+        // An array of four words is its words.
+        let arguments = [&to_evm(planner).abi_encode(), tau.as_slice()].concat();
+        let verifier = self.contract("inferenceVerifier", Contract::InferenceVerifier, &arguments)?;
+        Ok((Some(planner), Some(verifier)))
     }
 
     fn proxy(
