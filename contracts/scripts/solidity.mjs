@@ -18,6 +18,8 @@ export const deployables = [
   ['src/InferenceDispute.sol', 'InferenceDispute'],
   ['src/LogAnchor.sol', 'LogAnchor'],
   ['src/OpenModels.sol', 'OpenModels'],
+  ['src/OptimisticEvaluator.sol', 'OptimisticEvaluator'],
+  ['src/ProofEvaluator.sol', 'ProofEvaluator'],
   ['src/RoyaltyVault.sol', 'RoyaltyVault'],
   ['@openzeppelin/contracts/governance/TimelockController.sol', 'TimelockController'],
   ['src/TrainingRounds.sol', 'TrainingRounds'],

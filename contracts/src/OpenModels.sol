@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
+import {IInferenceDispute} from "./interfaces/IInferenceDispute.sol";
 import {IOpenModels} from "./interfaces/IOpenModels.sol";
 import {Architecture} from "./libraries/Architecture.sol";
+import {Neuron} from "./libraries/Neuron.sol";
 
 /// @title OpenModels
 /// @notice See {IOpenModels}. Not upgradeable, without an owner.
 contract OpenModels is IOpenModels {
     using Architecture for bytes;
     using Architecture for Architecture.Layer;
+    using Architecture for Architecture.Shape;
 
     mapping(bytes32 model => Model) private _models;
 
@@ -34,7 +37,31 @@ contract OpenModels is IOpenModels {
     }
 
     /// @inheritdoc IOpenModels
+    function recompute(
+        bytes calldata architecture,
+        uint8 layer,
+        uint256 element,
+        bytes32 inputRoot,
+        bytes32 otherRoot,
+        Opening calldata input,
+        Opening calldata other
+    ) external pure returns (int256) {
+        architecture.check();
+        if (layer >= architecture.layers()) revert NotRecomputable(layer, element);
+        Architecture.Layer memory self = architecture.layer(layer);
+        if (element >= self.output.elements() || Neuron.tiles(self) != 1) revert NotRecomputable(layer, element);
+        return Neuron.recompute(self, element, inputRoot, otherRoot, _same(input), _same(other));
+    }
+
+    /// @inheritdoc IOpenModels
     function modelOf(bytes32 model) external view returns (Model memory) {
         return _models[model];
+    }
+
+    /// @dev Interfaces are read one by one, so each has its own of this struct: two fields, the same in both.
+    function _same(Opening calldata opening) private pure returns (IInferenceDispute.Opening calldata same) {
+        assembly ("memory-safe") {
+            same := opening
+        }
     }
 }

@@ -63,7 +63,7 @@ library Neuron {
             uint256 length = layer.input.elements();
             int256 sum = int256(layer.leftFactor) * elementOf(inputRoot, length, false, element, input);
             sum += int256(layer.rightFactor) * elementOf(otherRoot, length, false, element, other);
-            return _requantise(layer, sum);
+            return finish(layer, sum, 0);
         }
         uint256 count = layer.terms();
         bytes memory terms = _window(layer, element, 0, count, inputRoot, input);
@@ -187,7 +187,7 @@ library Neuron {
     ) private pure {
         uint256 offset = window.y + row % layer.windowHeight;
         if (offset < layer.padTop || offset - layer.padTop >= layer.input.height) return;
-        offset += (window.channel + row / layer.windowHeight) * layer.input.height - layer.padTop;
+        offset = offset - layer.padTop + (window.channel + row / layer.windowHeight) * layer.input.height;
         offset = offset * layer.input.width + window.first;
         uint256[] memory leaves = window.leaves;
         uint256 count = window.count;

@@ -15,6 +15,7 @@ interface Vm {
     function expectRevert() external;
     function expectRevert(bytes4 selector) external;
     function expectRevert(bytes calldata data) external;
+    function expectPartialRevert(bytes4 selector) external;
     function expectEmit(address emitter) external;
     function getCode(string calldata artifact) external view returns (bytes memory creationCode);
     function readFile(string calldata path) external view returns (string memory);
@@ -28,6 +29,13 @@ interface Vm {
     function parseJsonBytes32(string calldata json, string calldata key) external pure returns (bytes32);
     function parseJsonString(string calldata json, string calldata key) external pure returns (string memory);
     function toString(uint256 value) external pure returns (string memory);
+    function parseJsonStringArray(string calldata json, string calldata key) external pure returns (string[] memory);
+    function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
+    function parseJsonInt(string calldata json, string calldata key) external pure returns (int256);
+    function parseBytes(string calldata text) external pure returns (bytes memory);
+    function roll(uint256 number) external;
+    function deal(address account, uint256 balance) external;
+    function setBlockhash(uint256 number, bytes32 hash) external;
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256 gas);
     function assertTrue(bool condition) external pure;
     function assertTrue(bool condition, string calldata message) external pure;
@@ -35,8 +43,11 @@ interface Vm {
     function assertFalse(bool condition, string calldata message) external pure;
     function assertEq(uint256 left, uint256 right) external pure;
     function assertEq(uint256 left, uint256 right, string calldata message) external pure;
+    function assertEq(int256 left, int256 right) external pure;
+    function assertEq(int256 left, int256 right, string calldata message) external pure;
     function assertEq(address left, address right) external pure;
     function assertEq(bytes32 left, bytes32 right) external pure;
+    function assertEq(bytes32 left, bytes32 right, string calldata message) external pure;
     function assertEq(string calldata left, string calldata right) external pure;
     function assertNotEq(uint256 left, uint256 right) external pure;
     function assertLe(uint256 left, uint256 right) external pure;
