@@ -22,7 +22,7 @@ contract InferenceDisputeLargeTest is Disputes {
         );
         played.network.weights = new bytes[](2);
         played.network.weights[0] = hex"4000000000000000000000000000000000000000000000000000000000000000";
-        played.network.weights[1] = new bytes(played.network.architecture.length == 0 ? 0 : 16_928);
+        played.network.weights[1] = new bytes(16_928);
         // Terms 0, 4,095, 4,096 and 16,899, and the digits of the bias.
         played.network.weights[1][0] = 0x05;
         played.network.weights[1][4095] = 0x06;
@@ -60,17 +60,19 @@ contract InferenceDisputeLargeTest is Disputes {
         dispute.sum(played.game, index, 0, sums, output, bias);
     }
 
-    function _stepTile(Played memory played, uint256 index, int32[] memory sums, uint256 tile) private {
+    function _openTile(Played memory played, uint256 tile)
+        private
+        pure
+        returns (IInferenceDispute.Opening memory input, IInferenceDispute.Opening memory row)
+    {
         uint256 to = tile == 4 ? 16_900 : 4096 * (tile + 1);
-        dispute.stepTile(
-            played.game,
-            index,
-            0,
-            sums,
-            tile,
-            Trees.openBytes(played.nodes[1], 4096 * tile, to),
-            played.network.openRow(1, 0, 4096 * tile, to)
-        );
+        input = Trees.openBytes(played.nodes[1], 4096 * tile, to);
+        row = played.network.openRow(1, 0, 4096 * tile, to);
+    }
+
+    function _stepTile(Played memory played, uint256 index, int32[] memory sums, uint256 tile) private {
+        (IInferenceDispute.Opening memory input, IInferenceDispute.Opening memory row) = _openTile(played, tile);
+        dispute.stepTile(played.game, index, 0, sums, tile, input, row);
     }
 
     function test_split_findsALieInALayerLongerThanABlock() public {
@@ -128,9 +130,8 @@ contract InferenceDisputeLargeTest is Disputes {
         int32[] memory sums = _sums();
         _give(played, index, sums);
         for (uint256 tile = 0; tile < 5; ++tile) {
-            uint256 to = tile == 4 ? 16_900 : 4096 * (tile + 1);
-            IInferenceDispute.Opening memory input = Trees.openBytes(played.nodes[1], 4096 * tile, to);
-            IInferenceDispute.Opening memory row = played.network.openRow(1, 0, 4096 * tile, to);
+            (IInferenceDispute.Opening memory input, IInferenceDispute.Opening memory row) =
+                _openTile(played, tile);
             vm.expectRevert(abi.encodeWithSelector(IInferenceDispute.NoFault.selector, int256(sums[tile])));
             dispute.stepTile(played.game, index, 0, sums, tile, input, row);
         }
