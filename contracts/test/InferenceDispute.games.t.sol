@@ -189,6 +189,15 @@ contract InferenceDisputeGamesTest is Disputes {
         vm.assertEq(dispute.rootOf(data), Trees.root(data));
     }
 
+    /// @dev The same number as in the Rust tests.
+    function test_rootOf_isPinned() public view {
+        bytes memory data = new bytes(100);
+        for (uint256 i = 0; i < 100; ++i) {
+            data[i] = bytes1(uint8(i));
+        }
+        vm.assertEq(dispute.rootOf(data), 0xe9b6c6ae281e0a608c531a50f33686a6790091204ea796625622b9d6c43d3283);
+    }
+
     function test_claim_checksInputAndOutputAgainstTheirRoots() public {
         Played memory played = _play(_everyKind());
         bytes32[] memory roots = Networks.roots(played.nodes);
