@@ -7,11 +7,14 @@
 //! A [`FloatNetwork`] is what was trained; [`quantise()`] makes integers of it and says what that cost.
 //!
 //! A [`Model`] adds what the numbers mean, and has a file; its [`Card`] is what of it is public.
+//!
+//! [`dispute`] shows which layer of a claimed run is wrong, to a contract that recomputes one element.
 
 #![deny(unsafe_code)]
 
 mod answer;
 mod decimal;
+pub mod dispute;
 mod execute;
 mod float;
 mod metadata;
