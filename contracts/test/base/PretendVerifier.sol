@@ -5,6 +5,7 @@ import {IInferenceVerifier} from "../../src/interfaces/IInferenceVerifier.sol";
 
 /// @title A verifier that knows who may have proofs: one made by `prove` for exactly this statement
 contract PretendVerifier is IInferenceVerifier {
+    bytes32 public constant srsId = "no set-up";
     mapping(bytes32 model => bytes32) public architectureOf;
 
     function registerModel(bytes calldata architecture, bytes calldata commitment, bytes calldata)

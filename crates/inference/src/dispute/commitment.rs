@@ -107,7 +107,12 @@ fn rows(network: &Network, step: &Step) -> Vec<u8> {
         let bias = network.layer_biases(step).get(channel);
         // A network holds no bias without digits.
         let digits = bias.and_then(|bias| form.digits_of(*bias)).unwrap_or_default();
-        bytes.extend(digits.iter().take(layout::digits(step)).map(|digit| digit.cast_unsigned()));
+        bytes.extend(
+            digits
+                .iter()
+                .take(layout::digits(step))
+                .map(|digit| digit.cast_unsigned()),
+        );
         bytes.resize(end, 0);
     }
     bytes

@@ -82,7 +82,10 @@ pub enum Event {
 
 /// A move, with everything its call needs beside the claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "fields are those of docs/spec/dispute.md under the same names")]
+#[expect(
+    missing_docs,
+    reason = "fields are those of docs/spec/dispute.md under the same names"
+)]
 pub enum Move {
     /// Publishes the block that was asked for.
     Publish { data: Vec<u8>, siblings: Vec<[u8; 32]> },
@@ -162,12 +165,7 @@ impl Side {
 impl Player {
     /// Begins to play. A claimant's trace is what he claimed, a challenger's is his own run; `roots` are the claim's.
     #[must_use]
-    pub fn new(
-        side: Side,
-        model: Arc<CommittedModel>,
-        trace: Arc<CommittedTrace>,
-        roots: Vec<Root>,
-    ) -> Self {
+    pub fn new(side: Side, model: Arc<CommittedModel>, trace: Arc<CommittedTrace>, roots: Vec<Root>) -> Self {
         Self {
             side,
             model,
@@ -329,7 +327,13 @@ impl Player {
         let sums = self.sums(step, element)?;
         let total: i64 = sums.iter().map(|sum| i64::from(*sum)).sum();
         let channel = layout::channel(step, element);
-        let bias = self.model.network().layer_biases(step).get(channel).copied().unwrap_or(0);
+        let bias = self
+            .model
+            .network()
+            .layer_biases(step)
+            .get(channel)
+            .copied()
+            .unwrap_or(0);
         let factor = match *step.layer() {
             Layer::AveragePool { multiplier, .. } => i64::from(multiplier),
             _ => 1,

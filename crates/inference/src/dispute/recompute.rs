@@ -67,7 +67,10 @@ pub fn recompute(
             let end = step.terms() + layout::digits(step);
             let leaves = layout::row_leaves(step, element, 0..end);
             check(other_root, layout::weight_bytes(step), &leaves, other)?;
-            let row: Vec<i8> = other.leaves[..end].iter().map(|byte| byte.cast_signed()).collect();
+            let row: Vec<i8> = other.leaves[..end]
+                .iter()
+                .map(|byte| byte.cast_signed())
+                .collect();
             let (weights, digits) = row.split_at(step.terms());
             let products = terms.iter().zip(weights);
             let sum: i64 = products.map(|(a, w)| i64::from(*a) * i64::from(*w)).sum();
@@ -103,7 +106,10 @@ fn gather(
     check(root, length, &leaves, opening)?;
     let byte = |position: usize| {
         let leaf = leaves.binary_search(&(position / LEAF_BYTES)).ok()?;
-        opening.leaves.get(leaf * LEAF_BYTES + position % LEAF_BYTES).copied()
+        opening
+            .leaves
+            .get(leaf * LEAF_BYTES + position % LEAF_BYTES)
+            .copied()
     };
     let positions = layout::positions(step, element, all);
     Ok(positions

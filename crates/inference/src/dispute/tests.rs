@@ -108,7 +108,10 @@ fn every_kind() -> Network {
         },
         dense(5, 10, Output::Raw),
     ];
-    network(Architecture::new(Shape::new(2, 8, 8).unwrap(), layers).unwrap(), 7)
+    network(
+        Architecture::new(Shape::new(2, 8, 8).unwrap(), layers).unwrap(),
+        7,
+    )
 }
 
 /// A layer of several blocks, then rows of several tiles, through weights and through an average pool.
@@ -142,7 +145,10 @@ fn large() -> Network {
             output: requantise(1),
         },
     ];
-    network(Architecture::new(Shape::new(1, 120, 120).unwrap(), layers).unwrap(), 3)
+    network(
+        Architecture::new(Shape::new(1, 120, 120).unwrap(), layers).unwrap(),
+        3,
+    )
 }
 
 fn model(network: Network) -> Arc<CommittedModel> {
@@ -164,11 +170,18 @@ fn lie(model: &CommittedModel, layer: usize, element: usize) -> CommittedTrace {
         .collect();
     let raw = |step: &Step| step.layer().output() == Some(Output::Raw);
     let last = &mut nodes[layer + 1];
-    let place = if raw(&steps[layer]) { 4 * element + 3 } else { element };
+    let place = if raw(&steps[layer]) {
+        4 * element + 3
+    } else {
+        element
+    };
     last[place] ^= 1;
     for step in &steps[layer + 1..] {
         let signed = |node: Node| -> Vec<i8> {
-            nodes[usize::from(node.0)].iter().map(|byte| byte.cast_signed()).collect()
+            nodes[usize::from(node.0)]
+                .iter()
+                .map(|byte| byte.cast_signed())
+                .collect()
         };
         let inputs: Vec<Vec<i8>> = step.layer().inputs().map(signed).collect();
         let inputs: Vec<&[i8]> = inputs.iter().map(Vec::as_slice).collect();
@@ -177,7 +190,9 @@ fn lie(model: &CommittedModel, layer: usize, element: usize) -> CommittedTrace {
             (value.accumulator, value.output)
         });
         nodes[step.index() + 1] = if raw(step) {
-            values.flat_map(|(accumulator, _)| (accumulator as i32).to_be_bytes()).collect()
+            values
+                .flat_map(|(accumulator, _)| (accumulator as i32).to_be_bytes())
+                .collect()
         } else {
             values.map(|(_, output)| output as u8).collect()
         };
@@ -253,8 +268,14 @@ fn nothing_has_no_tree() {
 #[test]
 fn roots_and_ids_are_pinned() {
     let tree = ByteTree::new((0..100).collect()).unwrap();
-    assert_hex(&tree.root().0, "e9b6c6ae281e0a608c531a50f33686a6790091204ea796625622b9d6c43d3283");
-    assert_hex(&model(every_kind()).id().0, "cab1ab1bc74d04192c51be43cfecbd19c6fa82d18421e96b8852ba7627c3853d");
+    assert_hex(
+        &tree.root().0,
+        "e9b6c6ae281e0a608c531a50f33686a6790091204ea796625622b9d6c43d3283",
+    );
+    assert_hex(
+        &model(every_kind()).id().0,
+        "cab1ab1bc74d04192c51be43cfecbd19c6fa82d18421e96b8852ba7627c3853d",
+    );
 }
 
 fn assert_hex(bytes: &[u8; 32], expected: &str) {
@@ -286,7 +307,11 @@ fn recomputing_agrees_with_the_executor_on_ten_thousand_layers() {
                     Some(Output::Raw) => own.accumulators(step.index())[element],
                     _ => i32::from(own.activations(step.node())[element]),
                 };
-                assert_eq!(opened(&model, &trace, step, element), Ok(expected), "case {case}, {step:?}");
+                assert_eq!(
+                    opened(&model, &trace, step, element),
+                    Ok(expected),
+                    "case {case}, {step:?}"
+                );
             }
         }
     }
@@ -309,11 +334,20 @@ fn opened(
         }
         _ => {
             let row = 0..step.terms() + layout::digits(step);
-            (model.weight_roots()[step.index()], model.open_row(step, element, row))
+            (
+                model.weight_roots()[step.index()],
+                model.open_row(step, element, row),
+            )
         }
     };
     let leaves = layout::window_leaves(step, element, 0..step.terms());
-    recompute(step, element, [input.root(), other_root], &input.open(&leaves), &other)
+    recompute(
+        step,
+        element,
+        [input.root(), other_root],
+        &input.open(&leaves),
+        &other,
+    )
 }
 
 // Games
@@ -338,7 +372,11 @@ fn play(
     let mut events = vec![referee.due()];
     for now in 0..2000 {
         let now = UnixSeconds(now);
-        let told = if events.is_empty() { vec![Event::Tick] } else { std::mem::take(&mut events) };
+        let told = if events.is_empty() {
+            vec![Event::Tick]
+        } else {
+            std::mem::take(&mut events)
+        };
         let mut moves = Vec::new();
         for player in &mut players {
             let mut action = Action::Done;
@@ -366,7 +404,11 @@ fn play(
 
 fn first_phase(model: &CommittedModel, layer: usize) -> Phase {
     let shape = model.network().architecture().steps()[layer].output_shape();
-    if shape.elements() > BLOCK_BYTES { Phase::Split } else { Phase::Reveal }
+    if shape.elements() > BLOCK_BYTES {
+        Phase::Split
+    } else {
+        Phase::Reveal
+    }
 }
 
 #[test]
@@ -388,7 +430,11 @@ fn a_lie_in_any_layer_loses() {
                     None,
                 );
                 // Where there are tiles, a liar has no sums to give, and falls silent.
-                assert_eq!(end, End::ChallengerWon, "layer {layer}, element {element}, {made:?}");
+                assert_eq!(
+                    end,
+                    End::ChallengerWon,
+                    "layer {layer}, element {element}, {made:?}"
+                );
             }
         }
     }
@@ -432,8 +478,27 @@ fn who_is_silent_loses_at_every_move() {
     let model = model(large());
     // Layer 0 is split, layer 3 has tiles; both from a demand on.
     for (layer, phases) in [
-        (0, vec![Phase::Publish, Phase::Name, Phase::Split, Phase::Pick, Phase::Reveal, Phase::Point]),
-        (3, vec![Phase::Publish, Phase::Name, Phase::Reveal, Phase::Point, Phase::Sum]),
+        (
+            0,
+            vec![
+                Phase::Publish,
+                Phase::Name,
+                Phase::Split,
+                Phase::Pick,
+                Phase::Reveal,
+                Phase::Point,
+            ],
+        ),
+        (
+            3,
+            vec![
+                Phase::Publish,
+                Phase::Name,
+                Phase::Reveal,
+                Phase::Point,
+                Phase::Sum,
+            ],
+        ),
     ] {
         for silent_at in phases {
             let (claimed, own) = if silent_at == Phase::Sum {
@@ -441,11 +506,23 @@ fn who_is_silent_loses_at_every_move() {
             } else {
                 (lie(&model, layer, 1), honest(&model))
             };
-            let (end, made) =
-                play(&model, claimed, own, Phase::Publish, Target::Layer(0), Some(silent_at));
-            let claimant =
-                matches!(silent_at, Phase::Publish | Phase::Split | Phase::Reveal | Phase::Sum);
-            let expected = if claimant { End::ChallengerWon } else { End::ClaimantWon };
+            let (end, made) = play(
+                &model,
+                claimed,
+                own,
+                Phase::Publish,
+                Target::Layer(0),
+                Some(silent_at),
+            );
+            let claimant = matches!(
+                silent_at,
+                Phase::Publish | Phase::Split | Phase::Reveal | Phase::Sum
+            );
+            let expected = if claimant {
+                End::ChallengerWon
+            } else {
+                End::ClaimantWon
+            };
             assert_eq!(end, expected, "{silent_at:?}: {made:?}");
             assert_eq!(made.last(), Some(&silent_at));
         }
@@ -458,8 +535,13 @@ fn a_false_sum_is_found() {
     let step = &model.network().architecture().steps()[3];
     let claimed = lie(&model, 3, 0);
     let roots = claimed.roots();
-    let mut referee =
-        Referee::new(Arc::clone(&model), roots.clone(), Phase::Reveal, Target::Layer(3), RESPONSE);
+    let mut referee = Referee::new(
+        Arc::clone(&model),
+        roots.clone(),
+        Phase::Reveal,
+        Target::Layer(3),
+        RESPONSE,
+    );
     let own = Arc::new(honest(&model));
     let mut challenger = Player::new(Side::Challenger, Arc::clone(&model), own, roots);
     let now = UnixSeconds(5);
@@ -473,10 +555,17 @@ fn a_false_sum_is_found() {
     for event in referee.take(reveal, now).unwrap() {
         (challenger, action) = challenger.step(event, now);
     }
-    let Action::Make(point, _) = action else { panic!("no point") };
+    let Action::Make(point, _) = action else {
+        panic!("no point")
+    };
     referee.take(point, now).unwrap();
     // Sums that make the false element: the true ones, and enough more in one tile.
-    let honest = Player::new(Side::Claimant, Arc::clone(&model), Arc::new(honest(&model)), vec![]);
+    let honest = Player::new(
+        Side::Claimant,
+        Arc::clone(&model),
+        Arc::new(honest(&model)),
+        vec![],
+    );
     let (_, truth) = {
         let (player, _) = honest.step(Event::Pointed(0), now);
         player.step(
@@ -489,7 +578,16 @@ fn a_false_sum_is_found() {
             now,
         )
     };
-    let Action::Make(Move::Sum { element, mut sums, bias, .. }, _) = truth else {
+    let Action::Make(
+        Move::Sum {
+            element,
+            mut sums,
+            bias,
+            ..
+        },
+        _,
+    ) = truth
+    else {
         panic!("{truth:?}")
     };
     let up = node.data()[0].cast_signed() > own_element(&model, 3);
@@ -518,7 +616,12 @@ fn own_element(model: &CommittedModel, layer: u8) -> i8 {
 fn moves_wait_for_their_turn_and_their_time() {
     let model = model(every_kind());
     let trace = Arc::new(honest(&model));
-    let claimant = Player::new(Side::Claimant, Arc::clone(&model), Arc::clone(&trace), trace.roots());
+    let claimant = Player::new(
+        Side::Claimant,
+        Arc::clone(&model),
+        Arc::clone(&trace),
+        trace.roots(),
+    );
     let due = |phase| {
         Event::Due(Situation {
             phase,
@@ -528,10 +631,16 @@ fn moves_wait_for_their_turn_and_their_time() {
         })
     };
     let act = |event, now| claimant.clone().step(event, UnixSeconds(now)).1;
-    assert!(matches!(act(due(Phase::Reveal), 50), Action::Make(Move::Reveal { .. }, UnixSeconds(50))));
+    assert!(matches!(
+        act(due(Phase::Reveal), 50),
+        Action::Make(Move::Reveal { .. }, UnixSeconds(50))
+    ));
     assert_eq!(act(due(Phase::Reveal), 51), Action::Overdue);
     assert_eq!(act(due(Phase::Point), 50), Action::WaitUntil(UnixSeconds(51)));
-    assert!(matches!(act(due(Phase::Point), 51), Action::Make(Move::Settle, _)));
+    assert!(matches!(
+        act(due(Phase::Point), 51),
+        Action::Make(Move::Settle, _)
+    ));
     assert_eq!(act(Event::Tick, 3), Action::WaitUntil(UnixSeconds(3)));
     assert_eq!(act(Event::Ended, 3), Action::Done);
 }

@@ -175,12 +175,16 @@ impl Root {
         if index >= width || data.len() != BLOCK_BYTES.min(length - index * BLOCK_BYTES) {
             return false;
         }
-        let Some(tree) = Self::top_of(data) else { return false };
+        let Some(tree) = Self::top_of(data) else {
+            return false;
+        };
         let mut node = tree;
         let mut siblings = siblings.iter();
         while width > 1 {
             if index % 2 == 1 || index + 1 < width {
-                let Some(sibling) = siblings.next() else { return false };
+                let Some(sibling) = siblings.next() else {
+                    return false;
+                };
                 node = if index % 2 == 1 {
                     keccak(&[sibling, &node])
                 } else {
@@ -219,7 +223,9 @@ impl Root {
                 } else if let Some((_, right)) = rest.next_if(|(following, _)| *following == index + 1) {
                     keccak(&[node, right])
                 } else {
-                    let Some(right) = siblings.next() else { return false };
+                    let Some(right) = siblings.next() else {
+                        return false;
+                    };
                     keccak(&[node, right])
                 };
                 next.push((index / 2, joined));

@@ -78,14 +78,21 @@ impl Referee {
     }
 
     fn bytes(step: &Step) -> usize {
-        let width = if step.layer().output() == Some(Output::Raw) { 4 } else { 1 };
+        let width = if step.layer().output() == Some(Output::Raw) {
+            4
+        } else {
+            1
+        };
         width * step.output_shape().elements()
     }
 
     fn said(&self, step: &Step, element: usize, output: &Opening) -> i32 {
         let width = Self::bytes(step) / step.output_shape().elements();
         let place = element * width;
-        assert!(self.root(step.node()).has(Self::bytes(step), &[place / LEAF_BYTES], output));
+        assert!(
+            self.root(step.node())
+                .has(Self::bytes(step), &[place / LEAF_BYTES], output)
+        );
         let bytes = &output.leaves[place % LEAF_BYTES..][..width];
         match *bytes {
             [byte] => i32::from(byte.cast_signed()),
@@ -106,7 +113,11 @@ impl Referee {
                 return Err(End::Refused);
             }
             let claimant = matches!(phase, Phase::Publish | Phase::Split | Phase::Reveal | Phase::Sum);
-            return Err(if claimant { End::ChallengerWon } else { End::ClaimantWon });
+            return Err(if claimant {
+                End::ChallengerWon
+            } else {
+                End::ClaimantWon
+            });
         }
         if now > deadline {
             return Err(End::Refused);
@@ -118,9 +129,10 @@ impl Referee {
                         let input = self.model.network().architecture().input();
                         (self.roots[0], input.elements())
                     }
-                    Target::Layer(layer) => {
-                        (self.model.weight_roots()[layer], layout::weight_bytes(&self.step()))
-                    }
+                    Target::Layer(layer) => (
+                        self.model.weight_roots()[layer],
+                        layout::weight_bytes(&self.step()),
+                    ),
                 };
                 if !root.has_block(length, part, &data, &siblings) {
                     return Err(End::Refused);
@@ -131,7 +143,9 @@ impl Referee {
                 self.situation.target = Target::Layer(layer);
                 self.situation.part = 0;
                 let long = Self::bytes(&self.step()) > BLOCK_BYTES;
-                Ok(vec![self.next(if long { Phase::Split } else { Phase::Reveal }, now)])
+                Ok(vec![
+                    self.next(if long { Phase::Split } else { Phase::Reveal }, now),
+                ])
             }
             (Phase::Split, Move::Split { tops }) => {
                 let step = self.step();
@@ -146,7 +160,10 @@ impl Referee {
             }
             (Phase::Reveal, Move::Reveal { data, siblings }) => {
                 let step = self.step();
-                if !self.root(step.node()).has_block(Self::bytes(&step), part, &data, &siblings) {
+                if !self
+                    .root(step.node())
+                    .has_block(Self::bytes(&step), part, &data, &siblings)
+                {
                     return Err(End::Refused);
                 }
                 Ok(vec![Event::Shown(data), self.next(Phase::Point, now)])
@@ -210,7 +227,11 @@ impl Referee {
             ) => {
                 assert_eq!((element, &sums), (self.element, &self.sums));
                 let value = self.tile_sum(&self.step(), tile, &input, &weights);
-                Err(if value == sums[tile] { End::ClaimantWon } else { End::ChallengerWon })
+                Err(if value == sums[tile] {
+                    End::ClaimantWon
+                } else {
+                    End::ChallengerWon
+                })
             }
             _ => Err(End::Refused),
         }
