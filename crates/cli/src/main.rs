@@ -5,6 +5,7 @@
 mod arguments;
 mod commands;
 mod error;
+mod inference;
 mod nearest;
 mod output;
 mod project;

@@ -103,7 +103,7 @@ pub(crate) enum Command {
     /// Look at training runs
     #[command(subcommand)]
     Run(commands::run::Command),
-    /// Look at models and export them
+    /// Look at models, import networks, publish what answers will be proven with
     #[command(subcommand)]
     Model(commands::model::Command),
     /// Add datasets to the project, look at them, publish them
@@ -117,6 +117,13 @@ pub(crate) enum Command {
     Member(commands::member::Command),
     /// Collect what was earned
     Claim(commands::claim::Arguments),
+    /// Ask a network
+    Infer(commands::infer::Arguments),
+    /// Ask a network and prove that the answer is its own
+    Prove(commands::prove::Arguments),
+    /// Look at proofs and at what they rest on
+    #[command(subcommand)]
+    Proof(commands::proof::Command),
     /// Recompute a claim from public data and answer yes, no or unknown
     #[command(subcommand)]
     Verify(commands::verify::Command),

@@ -6,6 +6,7 @@ pub(crate) mod consent;
 pub(crate) mod dataset;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod infer;
 pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod member;
@@ -13,6 +14,8 @@ pub(crate) mod model;
 pub(crate) mod network;
 pub(crate) mod new;
 pub(crate) mod node;
+pub(crate) mod proof;
+pub(crate) mod prove;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod train;
@@ -73,6 +76,9 @@ pub(crate) fn run(command: Option<&Command>, context: &Context) -> Result<Answer
         Some(Command::Consent(command)) => consent::run(command, context),
         Some(Command::Member(command)) => member::run(command, context),
         Some(Command::Claim(arguments)) => claim::run(arguments, context),
+        Some(Command::Infer(arguments)) => infer::run(arguments, context),
+        Some(Command::Prove(arguments)) => prove::run(arguments, context),
+        Some(Command::Proof(command)) => proof::run(command, context),
         Some(Command::Verify(command)) => verify::run(command, context),
         Some(Command::Status) => status::run(context),
         Some(Command::Doctor) => doctor::run(context),

@@ -1,6 +1,7 @@
 //! Every error code, with the page that explains it.
 //!
-//! Codes are never reused. Thousands say where: 1 project and configuration, 2 provenance, 3 training, 5 chain and
+//! Codes are never reused. Thousands say where: 1 project and configuration, 2 provenance, 3 training, 4 inference and
+//! proofs, 5 chain and
 //! contracts, 9 faults of our own.
 
 use std::{fmt, str::FromStr};
@@ -79,6 +80,12 @@ catalogue! {
     TooFewMembers = "CW3011", Refused;
     CoordinatorSilent = "CW3012", Missing;
     RunDiffers = "CW3013", Unusable;
+    NetworkUnusable = "CW4001", Unusable;
+    InputUnfit = "CW4002", Unusable;
+    ProofRefused = "CW4101", No;
+    OtherModel = "CW4102", No;
+    OtherSetup = "CW4103", Unusable;
+    ProofUnreadable = "CW4104", Unusable;
     NoConsent = "CW5001", Refused;
     ContractRefuses = "CW5002", Refused;
     WrongChain = "CW5003", Unusable;

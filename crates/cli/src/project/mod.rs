@@ -129,6 +129,11 @@ impl Folders {
         self.0.join("log").join(network)
     }
 
+    /// Integer networks, their commitments and keys.
+    pub(crate) fn inference(&self) -> PathBuf {
+        self.0.join("inference")
+    }
+
     /// What is needed to go on with an interrupted run on a network.
     pub(crate) fn runs(&self, network: &str) -> PathBuf {
         self.0.join("runs").join(network)

@@ -1,4 +1,7 @@
-//! `cw model`: the models trained here.
+//! `cw model`: models trained here, and networks whose answers are proven.
+
+mod import;
+mod publish;
 
 use std::{
     fs,
@@ -8,6 +11,8 @@ use std::{
 
 use counterweight_provenance::{ledger::AssetKind, lineage::Direction, manifest::Manifest};
 use serde_json::{Value, json};
+
+pub(super) use publish::inference_verifier;
 
 use super::Context;
 use crate::{
@@ -31,6 +36,10 @@ pub(crate) enum Command {
         /// The model, `name` or `name@2`
         name: ThingName,
     },
+    /// Import an ONNX network as integers, so that it gives the same answers everywhere and they can be proven
+    Import(import::Arguments),
+    /// Commit to a network's weights and register the commitment, so that its answers can be proven
+    Publish(publish::Arguments),
     /// Write a model's parameters as a safetensors file, checked against its published digest
     Export {
         /// The model, `name` or `name@2`
@@ -46,12 +55,17 @@ pub(crate) enum Command {
 /// # Errors
 /// [`Code::UnknownName`], and those of chain and files.
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliError> {
+    match command {
+        Command::Import(arguments) => return import::run(arguments, context),
+        Command::Publish(arguments) => return publish::run(arguments, context),
+        Command::List | Command::Show { .. } | Command::Export { .. } => {}
+    }
     let project = Project::open(&context.global)?;
     let session = Session::open(&project, context)?;
     let contracts = session.contracts()?;
     let assets = Assets::read(&contracts, &session.blobs)?;
     match command {
-        Command::List => Ok(list(&assets)),
+        Command::Import(_) | Command::Publish(_) | Command::List => Ok(list(&assets)),
         Command::Show { name } => show(assets.find(AssetKind::Model, &name.0)?, &assets),
         Command::Export { name, output } => export(
             &session,

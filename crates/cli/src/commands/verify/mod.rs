@@ -1,5 +1,7 @@
 //! `cw verify`: recompute a claim from public data and answer yes, no or unknown.
 
+mod proof;
+
 use std::{fs, path::Path};
 
 use counterweight_federated::{
@@ -46,6 +48,8 @@ pub(crate) enum Command {
         /// The dataset
         name: ThingName,
     },
+    /// A proof of an answer: whether it holds, and for which model
+    Proof(proof::Arguments),
     /// The project's log: every tile, the checkpoint's signature and its anchor
     Log,
 }
@@ -78,6 +82,9 @@ impl Check {
 /// # Errors
 /// [`Code::UnknownName`] and those of the chain: what is checked must be known.
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliError> {
+    if let Command::Proof(arguments) = command {
+        return proof::run(arguments, context);
+    }
     let project = Project::open(&context.global)?;
     let session = Session::open(&project, context)?;
     let contracts = session.contracts()?;
@@ -113,7 +120,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             ));
             (format!("dataset {}", dataset.full_name()), checks)
         }
-        Command::Log => ("the log".to_owned(), vec![whole_log(&session, &contracts)?]),
+        Command::Proof(_) | Command::Log => ("the log".to_owned(), vec![whole_log(&session, &contracts)?]),
     };
     Ok(answer(&subject, &checks))
 }
