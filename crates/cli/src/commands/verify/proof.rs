@@ -48,17 +48,23 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
             .and_then(|project| Store::of(project).with_id(&proven.model_id())),
     };
     let mut checks = vec![holds(&proven, &srs)];
+    let mut asked_gas = None;
     // The contract registers no model before it has checked the same.
     if key.is_some() || !arguments.on_chain {
         checks.push(model_check(&proven, key.as_ref(), &srs));
     }
     if arguments.on_chain {
         let project = Project::open(&context.global)?;
-        checks.extend(on_chain(&proven, &Session::open(&project, context)?)?);
+        let (check, gas) = on_chain(&proven, &Session::open(&project, context)?)?;
+        checks.push(check);
+        asked_gas = gas;
     }
     let mut answer = summarise(&format!("proof {}", arguments.file.display()), &checks)
         .json("model_id", hex_word(&proven.model_id()))
         .json("context", hex_word(&proven.context));
+    if let Some(gas) = asked_gas {
+        answer = answer.json("gas", gas);
+    }
     if let Some((_, key)) = &key
         && key.id() == proven.model_id()
         && let Ok(card) = Card::from_bytes(&key.card)
@@ -133,17 +139,19 @@ fn model_check(
     }
 }
 
-fn on_chain(proven: &ProvenAnswer, session: &Session<'_>) -> Result<Vec<Check>, CliError> {
+/// What the contract says, and the gas it takes to ask it in a transaction.
+fn on_chain(proven: &ProvenAnswer, session: &Session<'_>) -> Result<(Check, Option<u64>), CliError> {
     let contracts = session.contracts()?;
     let verifier = inference_verifier(&contracts)?;
     let id = proven.model_id();
     if !contracts.reader.is_inference_model(id)? {
-        return Ok(vec![Check::new(
+        let check = Check::new(
             "contract",
             Verdict::No,
             Code::OtherModel,
             format!("model {} is not registered with {verifier}", hex_word(&id)),
-        )]);
+        );
+        return Ok((check, None));
     }
     let answer = match &proven.input {
         ProvenInput::Public(values) => {
@@ -165,10 +173,11 @@ fn on_chain(proven: &ProvenAnswer, session: &Session<'_>) -> Result<Vec<Check>, 
     } else {
         (Verdict::No, "refuses")
     };
-    Ok(vec![Check::new(
+    let check = Check::new(
         "contract",
         verdict,
         Code::ProofRefused,
         format!("{verifier} {word} it, for {} gas as a transaction", answer.gas),
-    )])
+    );
+    Ok((check, Some(answer.gas)))
 }
