@@ -6,15 +6,15 @@ use counterweight_inference::{Answer as Given, Card};
 use counterweight_zkml_verifier::{
     Scheme,
     file::{MOST_FILE_BYTES, ProvenAnswer, ProvenInput},
-    srs::SrsOrigin,
+    srs::{DEVELOPMENT_SRS_ID, SrsOrigin},
 };
 use serde_json::json;
 
 use super::{Context, infer::show};
 use crate::{
     error::{CliError, Code, with_causes},
-    inference::{Store, hex_word, read_file, verifier_setup},
-    output::{Answer, Cell},
+    inference::{Store, ceremonies, hex_word, read_file, take_ceremony, verifier_setup},
+    output::{Answer, Cell, Table},
     project::Project,
 };
 
@@ -26,8 +26,15 @@ pub(crate) enum Command {
         /// The proof's file
         file: PathBuf,
     },
-    /// Show the set-up that proofs made here rest on
-    Setup,
+    /// Show the set-ups that proofs rest on, or take one from a ceremony
+    Setup {
+        /// A powers-of-tau file (.ptau) of a public ceremony; models are committed to under it from then on
+        #[arg(long, value_name = "FILE", requires = "row_bits")]
+        powers_of_tau: Option<PathBuf>,
+        /// For rows of this many bits, 11 to 18: `cw model publish` says which a model takes
+        #[arg(long, value_name = "BITS", requires = "powers_of_tau", value_parser = clap::value_parser!(u8).range(11..=18))]
+        row_bits: Option<u8>,
+    },
 }
 
 /// Does it.
@@ -37,7 +44,10 @@ pub(crate) enum Command {
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliError> {
     match command {
         Command::Show { file } => show_proof(file, context),
-        Command::Setup => setup(),
+        Command::Setup { powers_of_tau, row_bits } => match (powers_of_tau, row_bits) {
+            (Some(file), Some(bits)) => take(file, usize::from(*bits)),
+            _ => setups(),
+        },
     }
 }
 
@@ -114,15 +124,35 @@ fn show_proof(file: &Path, context: &Context) -> Result<Answer, CliError> {
     Ok(answer)
 }
 
-fn setup() -> Result<Answer, CliError> {
-    let srs = verifier_setup(counterweight_zkml_verifier::srs::DEVELOPMENT_SRS_ID)?;
-    let is_insecure = srs.origin() == SrsOrigin::Development;
+fn take(file: &Path, row_bits: usize) -> Result<Answer, CliError> {
+    let (srs, digest) = take_ceremony(file, row_bits)?;
     Ok(Answer::new("proof-setup/1")
         .json("setup", srs.id().to_string())
-        .json("insecure", is_insecure)
+        .json("file_digest", digest.to_string())
+        .json("row_bits", row_bits)
         .fields([
             ("set-up", Cell::text(srs.id().to_string())),
-            ("what it is", Cell::text(srs.origin().to_string())),
+            ("rows", Cell::text(format!("2^{row_bits} cells"))),
+            ("file", Cell::text(digest.to_string())),
         ])
+        .line("Compare the file's digest with the one that the ceremony published: whoever made the file alone can forge.")
         .id(srs.id().to_string()))
+}
+
+fn setups() -> Result<Answer, CliError> {
+    let development = verifier_setup(DEVELOPMENT_SRS_ID)?;
+    let mut table = Table::new(["rows", "set-up", "what it is"]);
+    let mut rows = Vec::new();
+    let mut answer = Answer::new("proof-setup/1");
+    let ceremonies = ceremonies();
+    let known = ceremonies
+        .iter()
+        .map(|srs| (format!("2^{} cells", srs.variables()), srs.verifier()))
+        .chain([("any".to_owned(), &development)]);
+    for (length, srs) in known {
+        table.push([Cell::text(length), Cell::text(srs.id().to_string()), Cell::text(srs.origin().to_string())]);
+        rows.push(json!({"setup": srs.id().to_string(), "insecure": srs.origin() == SrsOrigin::Development}));
+        answer = answer.id(srs.id().to_string());
+    }
+    Ok(answer.json("setups", rows).table(table))
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     arguments::ThingName,
     error::{CliError, Code, with_causes},
-    inference::{Store, development_warning, hex_word, load_setup, randomness, read_row, write_file},
+    inference::{Store, development_warning, hex_word, setup_of, randomness, read_row, write_file},
     output::Answer,
     project::Project,
 };
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
     let secret = store.secret(name)?;
     let row = read_row(&arguments.input, model.card())?;
     warn_of_clamped(&row, context);
-    let srs = load_setup(secret.key().model.commitment.row_bits)?;
+    let srs = setup_of(secret.key().model.commitment.row_bits, secret.key().srs)?;
     development_warning(srs.verifier(), context);
     let refused = |error: &dyn std::error::Error| {
         CliError::new(Code::NetworkUnusable, format!("{name} cannot be proven"))

@@ -11,7 +11,7 @@ use crate::{
     commands::Context,
     error::{CliError, Code, with_causes},
     inference::{
-        Store, development_warning, from_asset, hex_word, load_setup, quantised_model, randomness, report,
+        Store, development_warning, from_asset, hex_word, chosen_setup, quantised_model, randomness, report,
     },
     output::{Answer, Cell},
     project::Project,
@@ -139,7 +139,7 @@ fn commit(store: &Store, name: &str, arguments: &Arguments, context: &Context) -
         Some(bits) => bits,
         None => default_row_bits(model.network().architecture()).map_err(|error| refused(&error))?,
     };
-    let srs = load_setup(row_bits)?;
+    let srs = chosen_setup(row_bits)?;
     development_warning(srs.verifier(), context);
     let mut random = randomness(context.global.seed)?;
     let secret = SecretModel::commit(
