@@ -44,7 +44,10 @@ pub(crate) enum Command {
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliError> {
     match command {
         Command::Show { file } => show_proof(file, context),
-        Command::Setup { powers_of_tau, row_bits } => match (powers_of_tau, row_bits) {
+        Command::Setup {
+            powers_of_tau,
+            row_bits,
+        } => match (powers_of_tau, row_bits) {
             (Some(file), Some(bits)) => take(file, usize::from(*bits)),
             _ => setups(),
         },
@@ -150,7 +153,11 @@ fn setups() -> Result<Answer, CliError> {
         .map(|srs| (format!("2^{} cells", srs.variables()), srs.verifier()))
         .chain([("any".to_owned(), &development)]);
     for (length, srs) in known {
-        table.push([Cell::text(length), Cell::text(srs.id().to_string()), Cell::text(srs.origin().to_string())]);
+        table.push([
+            Cell::text(length),
+            Cell::text(srs.id().to_string()),
+            Cell::text(srs.origin().to_string()),
+        ]);
         rows.push(json!({"setup": srs.id().to_string(), "insecure": srs.origin() == SrsOrigin::Development}));
         answer = answer.id(srs.id().to_string());
     }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     arguments::ThingName,
     error::{CliError, Code, with_causes},
-    inference::{Store, development_warning, hex_word, setup_of, randomness, read_row, write_file},
+    inference::{Store, development_warning, hex_word, randomness, read_row, setup_of, write_file},
     output::Answer,
     project::Project,
 };

@@ -36,7 +36,8 @@ fn unusable(what: String, error: &dyn std::error::Error) -> CliError {
 pub(crate) fn chosen_setup(row_bits: usize) -> Result<Srs, CliError> {
     let file = ceremony_file(row_bits);
     if file.exists() {
-        return Srs::load(&file).map_err(|error| unusable(format!("{} cannot be read", file.display()), &error));
+        return Srs::load(&file)
+            .map_err(|error| unusable(format!("{} cannot be read", file.display()), &error));
     }
     development(row_bits)
 }
@@ -59,11 +60,17 @@ pub(crate) fn setup_of(row_bits: usize, id: SrsId) -> Result<Srs, CliError> {
 fn development(row_bits: usize) -> Result<Srs, CliError> {
     let file = folder().join(format!("development-{row_bits}.srs"));
     // A folder that cannot be written costs the time to make the set-up again, no more.
-    let cached = std::fs::create_dir_all(folder()).ok().and_then(|()| Srs::development_cached(row_bits, &file).ok());
+    let cached = std::fs::create_dir_all(folder())
+        .ok()
+        .and_then(|()| Srs::development_cached(row_bits, &file).ok());
     match cached {
         Some(srs) => Ok(srs),
-        None => Srs::development(row_bits)
-            .map_err(|error| unusable(format!("there is no set-up for rows of 2^{row_bits} cells"), &error)),
+        None => Srs::development(row_bits).map_err(|error| {
+            unusable(
+                format!("there is no set-up for rows of 2^{row_bits} cells"),
+                &error,
+            )
+        }),
     }
 }
 
@@ -84,9 +91,12 @@ pub(crate) fn take_ceremony(file: &Path, row_bits: usize) -> Result<(Srs, FileDi
         .map_err(|error| error.to_string())
         .and_then(|()| srs.save(&kept).map_err(|error| with_causes(&error)))
         .map_err(|why| {
-            CliError::new(Code::FileUnreadable, format!("{} cannot be written", kept.display()))
-                .fact("system", why)
-                .fix("check the folder's permissions and the disk's free space")
+            CliError::new(
+                Code::FileUnreadable,
+                format!("{} cannot be written", kept.display()),
+            )
+            .fact("system", why)
+            .fix("check the folder's permissions and the disk's free space")
         })?;
     Ok((srs, digest))
 }
@@ -99,13 +109,19 @@ pub(crate) fn verifier_setup(id: SrsId) -> Result<VerifierSrs, CliError> {
     if id == DEVELOPMENT_SRS_ID {
         return Ok(development(SHORTEST)?.verifier().clone());
     }
-    ceremonies().into_iter().map(|srs| srs.verifier().clone()).find(|srs| srs.id() == id).ok_or_else(|| unknown(id))
+    ceremonies()
+        .into_iter()
+        .map(|srs| srs.verifier().clone())
+        .find(|srs| srs.id() == id)
+        .ok_or_else(|| unknown(id))
 }
 
 /// The set-ups that were taken from ceremonies, by row length.
 pub(crate) fn ceremonies() -> Vec<Srs> {
-    let rows = counterweight_zkml_verifier::plan::FEWEST_ROW_BITS..=counterweight_zkml_verifier::plan::MOST_ROW_BITS;
-    rows.filter_map(|bits| Srs::load(&ceremony_file(bits)).ok()).collect()
+    let rows =
+        counterweight_zkml_verifier::plan::FEWEST_ROW_BITS..=counterweight_zkml_verifier::plan::MOST_ROW_BITS;
+    rows.filter_map(|bits| Srs::load(&ceremony_file(bits)).ok())
+        .collect()
 }
 
 fn unknown(id: SrsId) -> CliError {

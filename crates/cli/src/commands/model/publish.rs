@@ -11,7 +11,7 @@ use crate::{
     commands::Context,
     error::{CliError, Code, with_causes},
     inference::{
-        Store, development_warning, from_asset, hex_word, chosen_setup, quantised_model, randomness, report,
+        Store, chosen_setup, development_warning, from_asset, hex_word, quantised_model, randomness, report,
     },
     output::{Answer, Cell},
     project::Project,
