@@ -7,7 +7,7 @@ mod trained;
 
 pub(crate) use row::read_row;
 pub(crate) use setup::{
-    ceremonies, chosen_setup, development_warning, setup_of, take_ceremony, verifier_setup,
+    ceremonies, ceremony_tau, chosen_setup, development_warning, setup_of, take_ceremony, verifier_setup,
 };
 pub(crate) use store::{Store, read_file, read_key, write_file};
 pub(crate) use trained::from_asset;

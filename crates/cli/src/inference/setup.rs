@@ -3,6 +3,7 @@
 use std::{fs::File, io::BufReader, path::Path, path::PathBuf};
 
 use counterweight_zkml::srs::{FileDigest, Srs};
+use counterweight_zkml_verifier::curve::encode_g2;
 use counterweight_zkml_verifier::srs::{DEVELOPMENT_SRS_ID, SrsId, SrsOrigin, VerifierSrs};
 
 use crate::{
@@ -122,6 +123,11 @@ pub(crate) fn ceremonies() -> Vec<Srs> {
         counterweight_zkml_verifier::plan::FEWEST_ROW_BITS..=counterweight_zkml_verifier::plan::MOST_ROW_BITS;
     rows.filter_map(|bits| Srs::load(&ceremony_file(bits)).ok())
         .collect()
+}
+
+/// `[tau]_2` of the ceremony that was chosen, as EIP-197 encodes it; whatever the row length, it is the same.
+pub(crate) fn ceremony_tau() -> Option<[u8; 128]> {
+    ceremonies().first().map(|srs| encode_g2(srs.verifier().tau_g2()))
 }
 
 fn unknown(id: SrsId) -> CliError {

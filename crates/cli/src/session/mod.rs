@@ -25,6 +25,7 @@ pub(crate) use keyring::{Keyring, development_name};
 use crate::{
     commands::Context,
     error::{CliError, Code},
+    inference::ceremony_tau,
     project::{Folders, Project},
 };
 
@@ -179,7 +180,12 @@ impl<'a> Session<'a> {
             None
         };
         let signer = first.as_deref().unwrap_or(signer);
-        let deployment = deploy(&*self.network, signer, &DeployOptions::default(), &file)?;
+        let mut options = DeployOptions::default();
+        if !self.is_development() {
+            // The contract checks proofs under one set-up: the one that was chosen here.
+            options.inference_set_up = ceremony_tau().map(Box::new);
+        }
+        let deployment = deploy(&*self.network, signer, &options, &file)?;
         self.with(deployment)
     }
 

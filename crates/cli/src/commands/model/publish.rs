@@ -195,7 +195,7 @@ fn register(
 pub(crate) fn inference_verifier(contracts: &Contracts) -> Result<Address, CliError> {
     contracts.reader.inference_verifier().ok_or_else(|| {
         CliError::new(Code::NotDeployed, "no contract checks proofs on this network")
-            .why("it was deployed before there were proofs, or under another set-up")
-            .fix("cw network deploy")
+            .why("our contracts were deployed there before there were proofs, or before a set-up was chosen")
+            .fix("cw proof setup --powers-of-tau FILE, then a deployment of its own: cw train --network with a new name")
     })
 }
