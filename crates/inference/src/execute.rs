@@ -164,11 +164,11 @@ pub(crate) fn requantise(rule: Requantise, accumulators: &[i32]) -> Vec<i8> {
 }
 
 /// Applies a function to each window of each channel.
-fn in_windows<T>(
+pub(crate) fn in_windows<V: Copy, T>(
     step: &Step,
     window: Window,
-    input: &[i8],
-    mut function: impl FnMut(&mut dyn Iterator<Item = i8>) -> T,
+    input: &[V],
+    mut function: impl FnMut(&mut dyn Iterator<Item = V>) -> T,
 ) -> Vec<T> {
     let (shape, output) = (step.input_shape(), step.output_shape());
     let (rows, columns) = (usize::from(window.height), usize::from(window.width));

@@ -12,7 +12,7 @@ mod windows;
 use crate::curve::G1Affine;
 use crate::encoding::EncodingError;
 use crate::field::{Field, Fr, Word, eq_at};
-use crate::model::{CommitmentError, Model};
+use crate::model::CommitmentError;
 use crate::opening::{self, OpeningClaim, OpeningError, Scheme};
 use crate::plan::{PlanError, mask_coefficients};
 use crate::proof::Proof;
@@ -23,7 +23,7 @@ use crate::transcript::Transcript;
 #[cfg(feature = "simulation")]
 pub use inference::reduce_inference;
 pub use inference::{InputStatement, Statement, inference_shape, verify_inference};
-pub use registration::{RegistrationPlan, registration_shape, verify_registration};
+pub use registration::{RegistrationPlan, registration_shape, registration_transcript, verify_registration};
 
 /// Label of the transcript.
 pub const PROTOCOL: &str = "counterweight/zkml/v1";
@@ -76,26 +76,13 @@ pub enum VerifyError {
     Opening(#[from] OpeningError),
 }
 
-/// What the transcript starts from.
-struct Domain<'a> {
-    kind: u64,
-    srs: &'a VerifierSrs,
-    model: &'a Model,
-    context: Word,
-    input: Word,
-    output: Word,
-}
-
-impl Domain<'_> {
-    fn transcript(&self) -> Transcript {
-        let mut transcript = Transcript::new(PROTOCOL);
-        transcript.absorb_u64(self.kind);
-        transcript.absorb_word(&self.model.id(self.srs.id()));
-        transcript.absorb_word(&self.context);
-        transcript.absorb_word(&self.input);
-        transcript.absorb_word(&self.output);
-        transcript
-    }
+/// The transcript's start: the kind of statement, the model's id, then context, input and output.
+fn transcript(kind: u64, model_id: Word, words: [Word; 3]) -> Transcript {
+    let mut transcript = Transcript::new(PROTOCOL);
+    transcript.absorb_u64(kind);
+    transcript.absorb_word(&model_id);
+    words.iter().for_each(|word| transcript.absorb_word(word));
+    transcript
 }
 
 /// Everything drawn up to the batching of claims.

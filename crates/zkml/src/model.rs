@@ -10,8 +10,9 @@ use counterweight_zkml_verifier::opening::Scheme;
 use counterweight_zkml_verifier::plan::{
     FEWEST_ROW_BITS, MOST_ROW_BITS, Plan, PlanError, Visibility, WeightPlan, mask_coefficients,
 };
-use counterweight_zkml_verifier::transcript::keccak256;
-use counterweight_zkml_verifier::verify::{InputStatement, PROTOCOL, RegistrationPlan, Statement};
+use counterweight_zkml_verifier::verify::{
+    InputStatement, RegistrationPlan, Statement, registration_transcript,
+};
 use counterweight_zkml_verifier::{Fr, G1Affine, Transcript};
 use rand_core::RngCore;
 use rayon::prelude::*;
@@ -134,7 +135,7 @@ impl SecretModel {
             weights: &self.weights,
             blindings: &self.blindings,
         };
-        let transcript = start(2, self.key.id(), [[0; 32]; 3]);
+        let transcript = registration_transcript(self.key.id());
         let mut conversation = Conversation::new(transcript, Vec::new());
         registration.prove(&mut conversation, rng)?;
         Ok(conversation.finish())
@@ -243,7 +244,7 @@ impl SecretModel {
             .chain(rows)
             .flat_map(counterweight_zkml_verifier::curve::encode_g1);
         let mut conversation = Conversation::new(
-            transcript.unwrap_or_else(|| self.transcript(&statement)),
+            transcript.unwrap_or_else(|| statement.transcript(self.key.id())),
             bytes.collect(),
         );
         let job = Job {
@@ -261,26 +262,6 @@ impl SecretModel {
             proof: conversation.finish(),
         })
     }
-
-    fn transcript(&self, statement: &Statement<'_>) -> Transcript {
-        let (kind, input) = match statement.input {
-            InputStatement::Public(values) => (
-                0,
-                keccak256(
-                    &values
-                        .iter()
-                        .map(|value| value.cast_unsigned())
-                        .collect::<Vec<u8>>(),
-                ),
-            ),
-            InputStatement::Committed(hash) => (1, hash),
-        };
-        start(
-            kind,
-            self.key.id(),
-            [statement.context, input, keccak256(statement.output)],
-        )
-    }
 }
 
 /// Cells of the mask segment that hold masks.
@@ -291,14 +272,6 @@ fn used_masks(plan: &Plan) -> usize {
             .iter()
             .filter(|block| block.mask_cell.is_some())
             .count()
-}
-
-fn start(kind: u64, id: [u8; 32], words: [[u8; 32]; 3]) -> Transcript {
-    let mut transcript = Transcript::new(PROTOCOL);
-    transcript.absorb_u64(kind);
-    transcript.absorb_word(&id);
-    words.iter().for_each(|word| transcript.absorb_word(word));
-    transcript
 }
 
 /// Commits to the rows of the weights, mask cells included.

@@ -147,7 +147,7 @@ fn setups() -> Result<Answer, CliError> {
     let mut table = Table::new(["rows", "set-up", "what it is"]);
     let mut rows = Vec::new();
     let mut answer = Answer::new("proof-setup/1");
-    let ceremonies = ceremonies();
+    let ceremonies: Vec<_> = ceremonies().collect();
     let known = ceremonies
         .iter()
         .map(|srs| (format!("2^{} cells", srs.variables()), srs.verifier()))

@@ -13,7 +13,7 @@ pub(crate) use store::{Store, read_file, read_key, write_file};
 pub(crate) use trained::from_asset;
 
 use counterweight_inference::{
-    Comparison, Decimal, FORMAT, FloatNetwork, Metadata, Model, QuantiseOptions, Quantised, Task, quantise,
+    Comparison, Description, FloatNetwork, Model, QuantiseOptions, Quantised, quantise,
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 use serde_json::{Value, json};
@@ -22,18 +22,6 @@ use crate::{
     error::{CliError, Code, with_causes},
     output::{Answer, Cell, Table},
 };
-
-/// What is said of a network besides its numbers.
-pub(crate) struct Description {
-    /// Its name.
-    pub(crate) name: String,
-    /// Names of its input's elements, or none.
-    pub(crate) features: Vec<String>,
-    /// What its output means.
-    pub(crate) task: Task,
-    /// Names of its classes, or none.
-    pub(crate) labels: Vec<String>,
-}
 
 /// Quantises a network and puts it together with what its numbers mean.
 ///
@@ -50,18 +38,9 @@ pub(crate) fn quantised_model(
     let quantised = quantise(network, rows, QuantiseOptions::default()).map_err(|error| {
         refused(&error).fix("give rows that are like those the network will be asked about")
     })?;
-    let output_unit = Decimal::new(quantised.output_unit)
-        .ok_or_else(|| CliError::fault("a unit of the output is not finite"))?;
-    let metadata = Metadata {
-        format: FORMAT.to_owned(),
-        name: description.name,
-        input: quantised.scaling.clone(),
-        features: description.features,
-        task: description.task,
-        output_unit,
-        labels: description.labels,
-    };
-    let model = Model::new(quantised.network.clone(), metadata)
+    let model = quantised
+        .clone()
+        .into_model(description)
         .map_err(|error| refused(&error).fix("shorten the names, or give as many as the network has"))?;
     Ok((model, quantised))
 }

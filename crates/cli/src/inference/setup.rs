@@ -111,23 +111,21 @@ pub(crate) fn verifier_setup(id: SrsId) -> Result<VerifierSrs, CliError> {
         return Ok(development(SHORTEST)?.verifier().clone());
     }
     ceremonies()
-        .into_iter()
         .map(|srs| srs.verifier().clone())
         .find(|srs| srs.id() == id)
         .ok_or_else(|| unknown(id))
 }
 
 /// The set-ups that were taken from ceremonies, by row length.
-pub(crate) fn ceremonies() -> Vec<Srs> {
+pub(crate) fn ceremonies() -> impl Iterator<Item = Srs> {
     let rows =
         counterweight_zkml_verifier::plan::FEWEST_ROW_BITS..=counterweight_zkml_verifier::plan::MOST_ROW_BITS;
     rows.filter_map(|bits| Srs::load(&ceremony_file(bits)).ok())
-        .collect()
 }
 
 /// `[tau]_2` of the ceremony that was chosen, as EIP-197 encodes it; whatever the row length, it is the same.
 pub(crate) fn ceremony_tau() -> Option<[u8; 128]> {
-    ceremonies().first().map(|srs| encode_g2(srs.verifier().tau_g2()))
+    ceremonies().next().map(|srs| encode_g2(srs.verifier().tau_g2()))
 }
 
 fn unknown(id: SrsId) -> CliError {

@@ -1,9 +1,8 @@
 //! A model that was trained here, as a network that can be quantised.
 
 use counterweight_federated::study::schema::{LabelRule, Role, Standardise};
-use counterweight_inference::{FloatNetwork, Imported, import_model_file};
+use counterweight_inference::{Description, FloatNetwork, Imported, import_model_file};
 
-use super::Description;
 use crate::{
     error::{CliError, Code, with_causes},
     project::Project,

@@ -3,7 +3,7 @@
 use counterweight_primitives::architecture::{Padding, Step, Window};
 
 use super::{FloatLayer, FloatNetwork, Operator};
-use crate::InputError;
+use crate::{InputError, execute::in_windows};
 
 impl FloatNetwork {
     /// Every node's elements, from the input on, in single precision. Not the same bits everywhere, and not meant to be.
@@ -122,26 +122,4 @@ fn gather(step: &Step, window: Window, padding: Padding, input: &[f32], place: u
             }
         }
     }
-}
-
-fn in_windows(
-    step: &Step,
-    window: Window,
-    input: &[f32],
-    function: impl Fn(&mut dyn Iterator<Item = f32>) -> f32,
-) -> Vec<f32> {
-    let (shape, output) = (step.input_shape(), step.output_shape());
-    let (rows, columns) = (usize::from(window.height), usize::from(window.width));
-    let mut results = Vec::with_capacity(output.elements());
-    for plane in input.chunks_exact(shape.plane()) {
-        for y in 0..output.height() {
-            for x in 0..output.width() {
-                let (top, left) = (y * usize::from(window.stride_y), x * usize::from(window.stride_x));
-                let mut values = (top..top + rows)
-                    .flat_map(|row| plane[row * shape.width() + left..][..columns].iter().copied());
-                results.push(function(&mut values));
-            }
-        }
-    }
-    results
 }

@@ -3,7 +3,7 @@
 use crate::transcript::keccak256;
 
 use super::claims::InferenceClaims;
-use super::{Domain, Reduced, VerifyError, reduce};
+use super::{Reduced, VerifyError, reduce};
 use crate::field::Word;
 use crate::model::{Model, encode_rows};
 use crate::plan::{Plan, Visibility};
@@ -42,6 +42,21 @@ impl InputStatement<'_> {
     }
 }
 
+impl Statement<'_> {
+    /// Where both sides of a proof start.
+    #[must_use]
+    pub fn transcript(&self, model_id: Word) -> Transcript {
+        let (kind, input) = match self.input {
+            InputStatement::Public(values) => {
+                let bytes: Vec<u8> = values.iter().map(|value| value.cast_unsigned()).collect();
+                (0, keccak256(&bytes))
+            }
+            InputStatement::Committed(commitment) => (1, commitment),
+        };
+        super::transcript(kind, model_id, [self.context, input, keccak256(self.output)])
+    }
+}
+
 /// How many of each thing a proof of inference holds.
 #[must_use]
 pub fn inference_shape(plan: &Plan, model: &Model) -> ProofShape {
@@ -70,7 +85,9 @@ pub fn verify_inference(
     statement: &Statement<'_>,
     proof: &[u8],
 ) -> Result<(), VerifyError> {
-    let (reduced, opening) = follow(srs, model, statement, proof, |domain| domain.transcript())?;
+    let (reduced, opening) = follow(srs, model, statement, proof, || {
+        statement.transcript(model.id(srs.id()))
+    })?;
     reduced.check(srs, model.commitment.scheme, opening)
 }
 
@@ -86,7 +103,7 @@ pub fn reduce_inference(
     proof: &[u8],
     transcript: Transcript,
 ) -> Result<Reduced, VerifyError> {
-    follow(srs, model, statement, proof, |_| transcript).map(|(reduced, _)| reduced)
+    follow(srs, model, statement, proof, || transcript).map(|(reduced, _)| reduced)
 }
 
 /// Everything but the opening, whose bytes come last.
@@ -95,7 +112,7 @@ fn follow<'a>(
     model: &Model,
     statement: &Statement<'_>,
     proof: &'a [u8],
-    start: impl FnOnce(&Domain<'_>) -> Transcript,
+    start: impl FnOnce() -> Transcript,
 ) -> Result<(Reduced, &'a [u8]), VerifyError> {
     let architecture = &model.architecture;
     let plan = Plan::new(
@@ -108,27 +125,15 @@ fn follow<'a>(
         architecture.output().elements(),
         statement.output,
     )?;
-    let (kind, input) = match statement.input {
-        InputStatement::Public(values) => {
-            let expected = architecture.input().elements();
-            if values.len() != expected {
-                return Err(VerifyError::InputLength {
-                    expected,
-                    got: values.len(),
-                });
-            }
-            (
-                0,
-                keccak256(
-                    &values
-                        .iter()
-                        .map(|value| value.cast_unsigned())
-                        .collect::<Vec<u8>>(),
-                ),
-            )
+    if let InputStatement::Public(values) = statement.input {
+        let expected = architecture.input().elements();
+        if values.len() != expected {
+            return Err(VerifyError::InputLength {
+                expected,
+                got: values.len(),
+            });
         }
-        InputStatement::Committed(commitment) => (1, commitment),
-    };
+    }
     let shape = inference_shape(&plan, model);
     if proof.len() != shape.bytes() {
         return Err(VerifyError::Length {
@@ -145,14 +150,6 @@ fn follow<'a>(
     {
         return Err(VerifyError::OtherInput);
     }
-    let domain = Domain {
-        kind,
-        srs,
-        model,
-        context: statement.context,
-        input,
-        output: keccak256(statement.output),
-    };
     let revealed = Revealed::new(&proof.evaluations);
     let public_input = match statement.input {
         InputStatement::Public(values) => values,
@@ -160,7 +157,7 @@ fn follow<'a>(
     };
     let reduced = reduce(
         srs,
-        start(&domain),
+        start(),
         &proof.weights,
         &proof,
         plan.tau_bits,

@@ -5,15 +5,16 @@ use counterweight_primitives::architecture::Architecture;
 use super::claims::table_inverse_at;
 use super::lookups::{entries_at, inverse_holds};
 use super::{
-    Challenges, Claims, Domain, RowCoefficients, VerifyError, mask_functional, point_in_vector, reduce,
+    Challenges, Claims, RowCoefficients, VerifyError, mask_functional, point_in_vector, reduce, transcript,
 };
-use crate::field::{Fr, eq_at};
+use crate::field::{Fr, Word, eq_at};
 use crate::model::Model;
 use crate::multilinear::{bits_for, eq_index, eq_table, truncated_eq, truncated_sum};
 use crate::plan::{MASK_BITS, PlanError, REGISTRATION_MASKS, Segment, Vector, WeightPlan};
 use crate::proof::{Proof, ProofShape};
 use crate::srs::VerifierSrs;
 use crate::table::{TABLE_BITS, TAG_BYTE};
+use crate::transcript::Transcript;
 
 const SUM: usize = 1;
 const LAST: usize = 2;
@@ -92,6 +93,12 @@ pub fn registration_shape(plan: &RegistrationPlan, model: &Model) -> ProofShape 
     }
 }
 
+/// Where both sides of a registration start.
+#[must_use]
+pub fn registration_transcript(model_id: Word) -> Transcript {
+    transcript(2, model_id, [[0; 32]; 3])
+}
+
 /// Checks that all weights behind a model's commitment are int8.
 ///
 /// # Errors
@@ -106,19 +113,10 @@ pub fn verify_registration(srs: &VerifierSrs, model: &Model, proof: &[u8]) -> Re
         });
     }
     let proof = Proof::decode(&shape, proof)?;
-    let zero = [0; 32];
-    let domain = Domain {
-        kind: 2,
-        srs,
-        model,
-        context: zero,
-        input: zero,
-        output: zero,
-    };
     let scheme = model.commitment.scheme;
     let reduced = reduce(
         srs,
-        domain.transcript(),
+        registration_transcript(model.id(srs.id())),
         &model.commitment.rows,
         &proof,
         plan.rounds,

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::curve::{G2, G2Affine};
-use crate::model::WeightCommitment;
+use crate::model::{Model, WeightCommitment};
 use crate::plan::{Plan, Visibility, WeightPlan};
 
 fn model() -> Model {

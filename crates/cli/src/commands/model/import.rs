@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use counterweight_inference::{MOST_ONNX_BYTES, Table, compare, import_onnx};
+use counterweight_inference::{Description, MOST_ONNX_BYTES, Table, compare, import_onnx};
 use serde_json::json;
 
 use crate::{
     commands::Context,
     error::{CliError, Code, with_causes},
-    inference::{Description, Store, quantised_model, read_file, report},
+    inference::{Store, quantised_model, read_file, report},
     output::Answer,
     project::Project,
 };
