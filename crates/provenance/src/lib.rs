@@ -5,6 +5,7 @@
 pub mod blobs;
 mod canonical_form;
 pub mod content;
+pub mod decision;
 mod durable;
 pub mod ledger;
 pub mod lineage;
