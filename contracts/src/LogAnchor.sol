@@ -164,16 +164,18 @@ contract LogAnchor is ILogAnchor {
 
     function _anchor(address owner, bytes32 log, uint64 size, bytes32 root, bytes32[] calldata proof) private {
         Head storage current = _heads[owner][log];
-        uint64 before = current.size;
+        (uint64 before, bool forked) = (current.size, current.forked);
         if (root == 0) revert EmptyCheckpoint(log);
-        if (current.forked) revert LogForked(log);
+        if (forked) revert LogForked(log);
         if (size <= before) revert SizeNotGrowing(log, size, before);
         // Before the first checkpoint the root in storage is zero, where the empty tree has another.
         bytes32 oldRoot = before == 0 ? EMPTY_ROOT : current.root;
         if (!_extends(before, oldRoot, size, root, proof)) revert Inconsistent(log, size, before);
-        current.size = size;
-        current.anchoredAt = uint64(block.timestamp);
         current.root = root;
+        // The other word of `Head`, written once where the compiler would write it for each of its members. `forked` is false.
+        assembly ("memory-safe") {
+            sstore(current.slot, or(size, shl(64, timestamp())))
+        }
         emit Anchored(log, owner, size, root);
     }
 
@@ -253,9 +255,16 @@ contract LogAnchor is ILogAnchor {
         }
     }
 
-    /// @dev RFC 9162, section 2.1.4.2, step by step; `node`, `last` are its fn, sn (they begin as the two sizes) and
-    /// `oldHash`, `newHash` its fr, sr. At most 65 hashes are looked at, as in `_includes`, whose words on assembly hold here
-    /// too.
+    /// @dev RFC 9162, section 2.1.4.2, where fn and sn start as `node` and `last` and fr, sr are the hashes in `older` and
+    /// `newer`. The steps are the same, in two loops: while `node` and `last` differ each level has a sibling, and from where they
+    /// meet only right children have one. The proof's length is looked at in the end alone: there are at most 64 levels, and what is
+    /// read beyond the proof ends in a no.
+    ///
+    /// Both hashes stay where the next pair has its right half. The first sibling is always a right one, because the shared
+    /// subtree is the largest, so from then on the hashes differ and both are needed.
+    ///
+    /// Assembly for the reason in `_includes`. It is safe: it reads calldata, which ends in zeros, and writes 130 bytes from the
+    /// free memory pointer on without moving it.
     function _extends(
         uint256 node,
         bytes32 oldRoot,
@@ -267,58 +276,59 @@ contract LogAnchor is ILogAnchor {
         if (node == last) return proof.length == 0 && oldRoot == newRoot;
         if (node == 0) return proof.length == 0 && oldRoot == EMPTY_ROOT;
         assembly ("memory-safe") {
-            let pair := mload(0x40)
-            mstore8(pair, 1)
+            let older := mload(0x40)
+            let newer := add(older, 65)
+            mstore8(older, 1)
+            mstore8(newer, 1)
+            let oldHash := add(older, 33)
+            let newHash := add(newer, 33)
             let at := proof.offset
-            let end := add(at, shl(5, proof.length))
-            let oldHash := oldRoot
             // Both trees share the full subtree that ends with the last old entry; where it is the old tree itself, the
-            // proof leaves its root out. Without any hash `at` passes `end`, which the last line takes for a no.
+            // proof leaves its root out.
+            let shared := oldRoot
             if and(node, sub(node, 1)) {
-                oldHash := calldataload(at)
+                shared := calldataload(at)
                 at := add(at, 32)
             }
-            let newHash := oldHash
-            node := sub(node, 1)
-            last := sub(last, 1)
-            for {} and(node, 1) {} {
-                node := shr(1, node)
-                last := shr(1, last)
-            }
-            for {} and(lt(at, end), gt(last, 0)) {} {
-                switch or(and(node, 1), eq(node, last))
+            mstore(oldHash, shared)
+            mstore(newHash, shared)
+            // The height of that subtree is how often 2 divides the old size.
+            let side := and(node, sub(0, node))
+            node := div(sub(node, 1), side)
+            let differing := xor(node, div(sub(last, 1), side))
+            holds := 1
+            for {} differing {} {
+                switch and(node, 1)
                 case 0 {
-                    mstore(add(pair, 1), newHash)
-                    mstore(add(pair, 33), calldataload(at))
-                    if iszero(staticcall(gas(), 2, pair, 65, 0, 32)) { revert(0, 0) }
-                    newHash := mload(0)
+                    mstore(add(newer, 1), mload(newHash))
+                    mstore(newHash, calldataload(at))
                 }
                 default {
-                    mstore(add(pair, 1), calldataload(at))
-                    mstore(add(pair, 33), oldHash)
-                    if iszero(staticcall(gas(), 2, pair, 65, 0, 32)) { revert(0, 0) }
-                    switch eq(newHash, oldHash)
-                    case 0 {
-                        oldHash := mload(0)
-                        mstore(add(pair, 33), newHash)
-                        if iszero(staticcall(gas(), 2, pair, 65, 0, 32)) { revert(0, 0) }
-                        newHash := mload(0)
-                    }
-                    default {
-                        // The same two children: until a subtree joins on the right, both trees agree.
-                        oldHash := mload(0)
-                        newHash := oldHash
-                    }
-                    for {} iszero(and(node, 1)) {} {
-                        node := shr(1, node)
-                        last := shr(1, last)
-                    }
+                    let sibling := calldataload(at)
+                    mstore(add(older, 1), sibling)
+                    mstore(add(newer, 1), sibling)
+                    holds := and(holds, staticcall(gas(), 2, older, 65, oldHash, 32))
                 }
+                holds := and(holds, staticcall(gas(), 2, newer, 65, newHash, 32))
+                at := add(at, 32)
                 node := shr(1, node)
-                last := shr(1, last)
+                differing := shr(1, differing)
+            }
+            // Above, both trees have the same left siblings, one for each bit that is set.
+            for {} node { node := and(node, sub(node, 1)) } {
+                let sibling := calldataload(at)
+                mstore(add(older, 1), sibling)
+                mstore(add(newer, 1), sibling)
+                holds := and(holds, staticcall(gas(), 2, older, 65, oldHash, 32))
+                holds := and(holds, staticcall(gas(), 2, newer, 65, newHash, 32))
                 at := add(at, 32)
             }
-            holds := and(and(eq(at, end), iszero(last)), and(eq(oldHash, oldRoot), eq(newHash, newRoot)))
+            // A precompile that ran out of gas is not taken for an answer.
+            if iszero(holds) { revert(0, 0) }
+            holds := and(
+                eq(at, add(proof.offset, shl(5, proof.length))),
+                and(eq(mload(oldHash), oldRoot), eq(mload(newHash), newRoot))
+            )
         }
     }
 }

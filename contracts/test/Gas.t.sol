@@ -3,7 +3,6 @@ pragma solidity 0.8.37;
 
 import {IAssetRegistry} from "../src/interfaces/IAssetRegistry.sol";
 import {ITrainingRounds} from "../src/interfaces/ITrainingRounds.sol";
-import {ILogAnchor} from "../src/interfaces/ILogAnchor.sol";
 import {System} from "./base/System.sol";
 
 /// @dev What each hot call costs, with its transaction: `npm run gas` writes gas.json, `npm test` compares.
@@ -151,98 +150,5 @@ contract GasTest is System {
             vault.claim(asset, address(token));
             if (n == 0) vm.snapshotGasLastCall(FILE, "RoyaltyVault.claim");
         }
-    }
-
-    function test_gas_anchor() public {
-        vm.prank(clinic);
-        anchors.anchor("log", 5_000, "root", new bytes32[](0));
-        vm.snapshotGasLastCall(FILE, "LogAnchor.anchor, first");
-        // From 5,000 to 9,000 entries: twelve hashes.
-        (bytes32 oldRoot, bytes32 newRoot, bytes32[] memory proof) = _growth(5_000, 9_000);
-        vm.assertEq(proof.length, 12);
-        vm.prank(clinic);
-        anchors.anchor("other", 5_000, oldRoot, new bytes32[](0));
-        vm.prank(clinic);
-        anchors.anchor("other", 9_000, newRoot, proof);
-        vm.snapshotGasLastCall(FILE, "LogAnchor.anchor, next, 5,000 to 9,000 entries");
-        // A minute of a busy log: a million entries more on sixteen million.
-        (oldRoot, newRoot, proof) = _growth(16_000_001, 17_000_000);
-        vm.prank(clinic);
-        anchors.anchor("large", 16_000_001, oldRoot, new bytes32[](0));
-        vm.prank(clinic);
-        anchors.anchor("large", 17_000_000, newRoot, proof);
-        vm.snapshotGasLastCall(FILE, "LogAnchor.anchor, next, 16,000,001 to 17,000,000 entries");
-    }
-
-    function test_gas_reportSplitView() public {
-        bytes32 log = "log";
-        vm.prank(clinic);
-        anchors.anchor(log, 1, "root", new bytes32[](0));
-        (bool paid,) = clinic.call{value: 1 ether}("");
-        vm.assertTrue(paid);
-        vm.prank(clinic);
-        anchors.postBond{value: 1 ether}(log);
-        vm.snapshotGasLastCall(FILE, "LogAnchor.postBond, first");
-        ILogAnchor.SignedCheckpoint memory one = ILogAnchor.SignedCheckpoint(2, "one", 0, 0, 0);
-        ILogAnchor.SignedCheckpoint memory other = ILogAnchor.SignedCheckpoint(2, "other", 0, 0, 0);
-        (one.v, one.r, one.s) = vm.sign(_key(0), anchors.checkpointHash(log, 2, "one"));
-        (other.v, other.r, other.s) = vm.sign(_key(0), anchors.checkpointHash(log, 2, "other"));
-        vm.prank(sponsor);
-        anchors.reportSplitView(clinic, log, one, other);
-        vm.snapshotGasLastCall(FILE, "LogAnchor.reportSplitView");
-    }
-
-    function test_gas_verifyInclusion() public {
-        bytes32[] memory path = new bytes32[](24);
-        bytes32 hash = "leaf";
-        // The path of entry 0 in a full tree: the sibling is always on the right.
-        for (uint256 i = 0; i < 24; ++i) {
-            path[i] = keccak256(abi.encode(i));
-            hash = sha256(abi.encodePacked(bytes1(0x01), hash, path[i]));
-        }
-        bool included = anchors.verifyInclusion(hash, 1 << 24, 0, "leaf", path);
-        vm.snapshotGasLastCall(FILE, "LogAnchor.verifyInclusion, depth 24");
-        vm.assertTrue(included);
-    }
-
-    /// @dev Two trees whose entries are all alike, so that each full subtree is known by its height and a large tree costs
-    /// few hashes: both roots, and the consistency proof between them (RFC 6962, section 2.1.2).
-    function _growth(uint256 size, uint256 more)
-        private
-        pure
-        returns (bytes32 oldRoot, bytes32 newRoot, bytes32[] memory proof)
-    {
-        return (_uniform(size), _uniform(more), _subproof(size, more, true));
-    }
-
-    function _uniform(uint256 count) private pure returns (bytes32 hash) {
-        if (count == 1) return "leaf";
-        if (count & (count - 1) == 0) {
-            hash = _uniform(count / 2);
-            return sha256(abi.encodePacked(bytes1(0x01), hash, hash));
-        }
-        uint256 k = _below(count);
-        return sha256(abi.encodePacked(bytes1(0x01), _uniform(k), _uniform(count - k)));
-    }
-
-    function _below(uint256 count) private pure returns (uint256 k) {
-        k = 1;
-        while (k * 2 < count) k *= 2;
-    }
-
-    function _subproof(uint256 size, uint256 count, bool whole) private pure returns (bytes32[] memory proof) {
-        if (size == count) {
-            if (whole) return proof;
-            proof = new bytes32[](1);
-            proof[0] = _uniform(count);
-            return proof;
-        }
-        uint256 k = _below(count);
-        bytes32[] memory below = size <= k ? _subproof(size, k, whole) : _subproof(size - k, count - k, false);
-        proof = new bytes32[](below.length + 1);
-        for (uint256 i = 0; i < below.length; ++i) {
-            proof[i] = below[i];
-        }
-        proof[below.length] = size <= k ? _uniform(count - k) : _uniform(k);
     }
 }

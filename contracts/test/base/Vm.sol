@@ -3,6 +3,14 @@ pragma solidity 0.8.37;
 
 /// @title Forge's cheat codes, those the tests use
 interface Vm {
+    struct Gas {
+        uint64 gasLimit;
+        uint64 gasTotalUsed;
+        uint64 gasMemoryUsed;
+        int64 gasRefunded;
+        uint64 gasRemaining;
+    }
+
     function addr(uint256 key) external pure returns (address);
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function warp(uint256 timestamp) external;
@@ -36,6 +44,7 @@ interface Vm {
     function roll(uint256 number) external;
     function deal(address account, uint256 balance) external;
     function setBlockhash(uint256 number, bytes32 hash) external;
+    function lastCallGas() external view returns (Gas memory);
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256 gas);
     function assertTrue(bool condition) external pure;
     function assertTrue(bool condition, string calldata message) external pure;

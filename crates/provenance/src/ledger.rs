@@ -412,6 +412,14 @@ pub struct LogBond {
     pub withdrawable_at: Option<UnixSeconds>,
 }
 
+/// The size to anchor of a log with so many entries: rounded down so that the proof has some twenty hashes for a tree of
+/// any size, at the price of leaving less than two in a million entries to the next time.
+#[must_use]
+pub fn anchor_size(entries: u64) -> u64 {
+    let below = (u64::BITS - entries.leading_zeros()).saturating_sub(20);
+    entries >> below << below
+}
+
 /// Reading anchored checkpoints back.
 pub trait AnchorReader {
     /// The newest checkpoint of a log by one owner, if it anchored one. Anyone may anchor under any name, so a log is
@@ -464,6 +472,33 @@ mod tests {
 
     fn names(names: &[&str]) -> PurposeSet {
         PurposeSet::from_names(names.iter().copied()).unwrap()
+    }
+
+    #[test]
+    fn what_is_anchored_lags_by_less_than_two_in_a_million() {
+        for entries in [
+            0,
+            1,
+            999_999,
+            (1 << 20) - 1,
+            1 << 20,
+            17_000_001,
+            (1 << 40) - 1,
+            u64::MAX,
+        ] {
+            let size = anchor_size(entries);
+            assert!(
+                size <= entries && entries - size <= entries / (1 << 19),
+                "{entries}"
+            );
+            // As many levels as the tree has above what is left out.
+            assert!(
+                size.checked_ilog2().unwrap_or(0) <= 20 + size.trailing_zeros(),
+                "{entries}"
+            );
+        }
+        assert_eq!(anchor_size(999_999), 999_999);
+        assert_eq!(anchor_size(17_000_001), 17_000_000 / 32 * 32);
     }
 
     #[test]
