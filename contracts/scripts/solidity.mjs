@@ -12,6 +12,7 @@ export const deployables = [
   ['src/ArchitecturePlanner.sol', 'ArchitecturePlanner'],
   ['src/AssetRegistry.sol', 'AssetRegistry'],
   ['src/ConsentRegistry.sol', 'ConsentRegistry'],
+  ['src/DecisionReceipts.sol', 'DecisionReceipts'],
   ['src/DevelopmentToken.sol', 'DevelopmentToken'],
   ['@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol', 'ERC1967Proxy'],
   ['src/InferenceDispute.sol', 'InferenceDispute'],
