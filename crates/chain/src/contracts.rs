@@ -9,30 +9,49 @@ use alloy_sol_types::sol;
 pub use artifact::{Artifact, Contract};
 pub use asset_registry::IAssetRegistry;
 pub use consent_registry::IConsentRegistry;
+pub use inference_dispute::IInferenceDispute;
 pub use inference_verifier::IInferenceVerifier;
 pub use log_anchor::ILogAnchor;
+pub use open_models::IOpenModels;
 pub use royalty_vault::IRoyaltyVault;
-pub use standards::{IDevelopmentToken, IERC20, IERC721, IOwnable, IPlannerUser, IProxy, IRegistryUser};
+pub use standards::{
+    IDevelopmentToken, IDisputeUser, IERC20, IERC721, IOwnable, IPlannerUser, IProxy, IRegistryUser,
+};
 pub use training_rounds::ITrainingRounds;
 
 /// The name of a value of one of our enumerations.
 #[must_use]
 pub fn enum_name(ty: &InternalType, value: U256) -> Option<&'static str> {
-    const PHASES: [&str; 6] = [
-        "None",
-        "Enrolling",
-        "Running",
-        "Finished",
-        "Cancelled",
-        "Abandoned",
-    ];
-    const KINDS: [&str; 6] = ["None", "Dataset", "Model", "Program", "Content", "Collection"];
-    let InternalType::Enum { ty, .. } = ty else {
+    let InternalType::Enum { contract, ty } = ty else {
         return None;
     };
-    let names = match ty.as_str() {
-        "Phase" => PHASES,
-        "Kind" => KINDS,
+    let names: &[&str] = match (contract.as_deref()?, ty.as_str()) {
+        ("ITrainingRounds", "Phase") => &[
+            "None",
+            "Enrolling",
+            "Running",
+            "Finished",
+            "Cancelled",
+            "Abandoned",
+        ],
+        ("IAssetRegistry", "Kind") => &["None", "Dataset", "Model", "Program", "Content", "Collection"],
+        ("IInferenceDispute", "Phase") => &[
+            "None",
+            "Prove",
+            "Publish",
+            "Name",
+            "Split",
+            "Pick",
+            "Reveal",
+            "Point",
+            "Sum",
+            "Tile",
+            "ChallengerWon",
+            "ClaimantWon",
+            "Returned",
+        ],
+        ("IInferenceDispute", "Lane") => &["Open", "Sealed", "Private"],
+        ("IInferenceDispute", "Status") => &["None", "Pending", "Accepted", "Rejected"],
         _ => return None,
     };
     names.get(usize::try_from(value).ok()?).copied()
@@ -88,6 +107,23 @@ mod log_anchor {
     );
 }
 
+/// `contracts/src/interfaces/IInferenceDispute.sol`.
+#[expect(missing_docs, reason = "made by a macro; the interface holds the text")]
+mod inference_dispute {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/IInferenceDispute.sol"
+    );
+}
+
+/// `contracts/src/interfaces/IOpenModels.sol`.
+mod open_models {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/IOpenModels.sol"
+    );
+}
+
 /// The parts that are used of what others specified, and of the token for development.
 mod standards {
     use super::sol;
@@ -132,6 +168,13 @@ mod standards {
         #[sol(extra_derives(Debug, PartialEq, Eq))]
         interface IPlannerUser {
             function planner() external view returns (address);
+        }
+
+        #[sol(extra_derives(Debug, PartialEq, Eq))]
+        interface IDisputeUser {
+            function models() external view returns (address);
+            function verifier() external view returns (address);
+            function dispute() external view returns (address);
         }
 
         #[sol(extra_derives(Debug, PartialEq, Eq))]

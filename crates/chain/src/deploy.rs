@@ -16,7 +16,9 @@ use counterweight_primitives::Address;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::address::{from_evm, to_evm};
-use crate::contracts::{Contract, IAssetRegistry, IOwnable, IPlannerUser, IProxy, IRegistryUser};
+use crate::contracts::{
+    Contract, IAssetRegistry, IDisputeUser, IOwnable, IPlannerUser, IProxy, IRegistryUser,
+};
 use crate::ledger::Refusal;
 use crate::network::{At, Call, ChainError, LogQuery, Network, TransactionSigner};
 
@@ -50,6 +52,18 @@ pub struct Deployment {
     /// `InferenceVerifier`; absent where no set-up was chosen, and from deployments older than it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inference_verifier: Option<Address>,
+    /// `OpenModels`; absent from deployments older than it, like those below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_models: Option<Address>,
+    /// `InferenceDispute`; without a verifier it has the open lane only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inference_dispute: Option<Address>,
+    /// `ProofEvaluator`, where there is a verifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof_evaluator: Option<Address>,
+    /// `OptimisticEvaluator`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimistic_evaluator: Option<Address>,
     /// `DevelopmentToken`, only on chain 31337.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub development_token: Option<Address>,
@@ -226,6 +240,14 @@ impl Deployment {
             self.inference_verifier
                 .map(|verifier| (Contract::InferenceVerifier, verifier)),
         );
+        for (contract, address) in [
+            (Contract::OpenModels, self.open_models),
+            (Contract::InferenceDispute, self.inference_dispute),
+            (Contract::ProofEvaluator, self.proof_evaluator),
+            (Contract::OptimisticEvaluator, self.optimistic_evaluator),
+        ] {
+            contracts.extend(address.map(|address| (contract, address)));
+        }
         for (contract, address) in contracts {
             check_code(network, contract, address)?;
         }
@@ -264,6 +286,7 @@ impl Deployment {
             let expected = self.architecture_planner.unwrap_or(Address::ZERO);
             wired(Contract::InferenceVerifier, verifier, "planner", expected, got)?;
         }
+        self.check_disputes(network)?;
         let registrar = self.training_rounds;
         let call = IAssetRegistry::isRegistrarCall {
             account: to_evm(registrar),
@@ -273,6 +296,29 @@ impl Deployment {
                 address: self.asset_registry,
                 registrar,
             });
+        }
+        Ok(())
+    }
+
+    /// How the contracts of disputes are joined; one without a verifier names nobody.
+    fn check_disputes(&self, network: &dyn Network) -> Result<(), DeployError> {
+        let none = Address::ZERO;
+        let verifier = self.inference_verifier.unwrap_or(none);
+        if let Some(address) = self.inference_dispute {
+            let got = ask(network, address, "models", &IDisputeUser::modelsCall {})?;
+            let expected = self.open_models.unwrap_or(none);
+            wired(Contract::InferenceDispute, address, "models", expected, got)?;
+            let got = ask(network, address, "verifier", &IDisputeUser::verifierCall {})?;
+            wired(Contract::InferenceDispute, address, "verifier", verifier, got)?;
+        }
+        if let Some(address) = self.proof_evaluator {
+            let got = ask(network, address, "verifier", &IDisputeUser::verifierCall {})?;
+            wired(Contract::ProofEvaluator, address, "verifier", verifier, got)?;
+        }
+        if let Some(address) = self.optimistic_evaluator {
+            let got = ask(network, address, "dispute", &IDisputeUser::disputeCall {})?;
+            let expected = self.inference_dispute.unwrap_or(none);
+            wired(Contract::OptimisticEvaluator, address, "dispute", expected, got)?;
         }
         Ok(())
     }

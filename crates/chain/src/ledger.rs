@@ -7,6 +7,7 @@
 mod anchors;
 mod assets;
 mod consent;
+pub mod disputes;
 mod failure;
 mod inference;
 mod refusal;

@@ -22,6 +22,14 @@ pub enum Contract {
     ArchitecturePlanner,
     /// Proofs of inference.
     InferenceVerifier,
+    /// Models with public weights.
+    OpenModels,
+    /// Claims about inferences, and games over them.
+    InferenceDispute,
+    /// Decides jobs by proofs.
+    ProofEvaluator,
+    /// Decides jobs by claims.
+    OptimisticEvaluator,
     /// Money to play with.
     DevelopmentToken,
     /// OpenZeppelin's proxy in front of both registries.
@@ -43,7 +51,7 @@ pub struct Artifact {
 
 impl Contract {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::AssetRegistry,
         Self::ConsentRegistry,
         Self::TrainingRounds,
@@ -51,6 +59,10 @@ impl Contract {
         Self::LogAnchor,
         Self::ArchitecturePlanner,
         Self::InferenceVerifier,
+        Self::OpenModels,
+        Self::InferenceDispute,
+        Self::ProofEvaluator,
+        Self::OptimisticEvaluator,
         Self::DevelopmentToken,
         Self::Proxy,
         Self::Timelock,
@@ -67,6 +79,10 @@ impl Contract {
             Self::LogAnchor => "LogAnchor",
             Self::ArchitecturePlanner => "ArchitecturePlanner",
             Self::InferenceVerifier => "InferenceVerifier",
+            Self::OpenModels => "OpenModels",
+            Self::InferenceDispute => "InferenceDispute",
+            Self::ProofEvaluator => "ProofEvaluator",
+            Self::OptimisticEvaluator => "OptimisticEvaluator",
             Self::DevelopmentToken => "DevelopmentToken",
             Self::Proxy => "ERC1967Proxy",
             Self::Timelock => "TimelockController",
@@ -82,7 +98,7 @@ impl Contract {
 
 macro_rules! artifacts {
     ($($contract:ident $file:literal)*) => {
-        static ARTIFACTS: LazyLock<[Artifact; 10]> = LazyLock::new(|| [$(read(
+        static ARTIFACTS: LazyLock<[Artifact; 14]> = LazyLock::new(|| [$(read(
             Contract::$contract,
             include_str!(concat!("../../../../contracts/artifacts/", $file, ".json")),
         )),*]);
@@ -97,6 +113,10 @@ artifacts! {
     LogAnchor "LogAnchor"
     ArchitecturePlanner "ArchitecturePlanner"
     InferenceVerifier "InferenceVerifier"
+    OpenModels "OpenModels"
+    InferenceDispute "InferenceDispute"
+    ProofEvaluator "ProofEvaluator"
+    OptimisticEvaluator "OptimisticEvaluator"
     DevelopmentToken "DevelopmentToken"
     Proxy "ERC1967Proxy"
     Timelock "TimelockController"
@@ -120,7 +140,8 @@ fn read(contract: Contract, json: &str) -> Artifact {
 mod tests {
     use super::*;
     use crate::contracts::{
-        IAssetRegistry, IConsentRegistry, IInferenceVerifier, ILogAnchor, IRoyaltyVault, ITrainingRounds,
+        IAssetRegistry, IConsentRegistry, IInferenceDispute, IInferenceVerifier, ILogAnchor, IOpenModels,
+        IRoyaltyVault, ITrainingRounds,
     };
 
     #[test]
@@ -144,6 +165,8 @@ mod tests {
             (Contract::RoyaltyVault, IRoyaltyVault::abi::contract()),
             (Contract::LogAnchor, ILogAnchor::abi::contract()),
             (Contract::InferenceVerifier, IInferenceVerifier::abi::contract()),
+            (Contract::OpenModels, IOpenModels::abi::contract()),
+            (Contract::InferenceDispute, IInferenceDispute::abi::contract()),
         ] {
             let artifact = &contract.artifact().abi;
             for function in interface.functions() {

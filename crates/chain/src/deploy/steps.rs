@@ -42,6 +42,14 @@ struct Run<'a> {
     progress: Progress,
 }
 
+/// The contracts of disputes.
+struct Disputes {
+    open_models: Address,
+    dispute: Address,
+    proof_evaluator: Option<Address>,
+    optimistic_evaluator: Address,
+}
+
 pub(super) fn run(
     network: &dyn Network,
     signer: &dyn TransactionSigner,
@@ -101,6 +109,7 @@ pub(super) fn run(
     }
 
     let (architecture_planner, inference_verifier) = run.inference(options)?;
+    let disputes = run.disputes(inference_verifier)?;
 
     Ok(Deployment {
         chain_id: network.chain_id(),
@@ -115,6 +124,10 @@ pub(super) fn run(
         log_anchor,
         architecture_planner,
         inference_verifier,
+        open_models: Some(disputes.open_models),
+        inference_dispute: Some(disputes.dispute),
+        proof_evaluator: disputes.proof_evaluator,
+        optimistic_evaluator: Some(disputes.optimistic_evaluator),
         development_token,
     })
 }
@@ -185,6 +198,27 @@ impl<'a> Run<'a> {
         let arguments = [&to_evm(planner).abi_encode(), tau.as_slice()].concat();
         let verifier = self.contract("inferenceVerifier", Contract::InferenceVerifier, &arguments)?;
         Ok((Some(planner), Some(verifier)))
+    }
+
+    /// After all the others, for the same reason.
+    fn disputes(&mut self, verifier: Option<Address>) -> Result<Disputes, DeployError> {
+        let open_models = self.contract("openModels", Contract::OpenModels, &[])?;
+        let verifier_or_none = to_evm(verifier.unwrap_or(Address::ZERO));
+        let arguments = (to_evm(open_models), verifier_or_none).abi_encode_params();
+        let dispute = self.contract("inferenceDispute", Contract::InferenceDispute, &arguments)?;
+        let arguments = verifier_or_none.abi_encode();
+        let proof_evaluator = verifier
+            .map(|_| self.contract("proofEvaluator", Contract::ProofEvaluator, &arguments))
+            .transpose()?;
+        let arguments = to_evm(dispute).abi_encode();
+        let optimistic_evaluator =
+            self.contract("optimisticEvaluator", Contract::OptimisticEvaluator, &arguments)?;
+        Ok(Disputes {
+            open_models,
+            dispute,
+            proof_evaluator,
+            optimistic_evaluator,
+        })
     }
 
     fn proxy(
