@@ -29,10 +29,11 @@ fn a_log_is_written_proved_checked_served_and_witnessed() {
     );
     project.json(&["log", "append", "c", "--log", "mine", "--at", "2"]);
 
-    let proof = project
+    let unseen = project
         .run(&["log", "prove", "1", "--log", "mine"])
         .ends(0)
         .stdout;
+    let proof = unseen.as_str();
     assert!(proof.starts_with("c2sp.org/tlog-proof@v1\nindex 1\n"), "{proof}");
     let checkpoint = fs::read_to_string(project.path().join("mine/checkpoint")).unwrap();
     assert!(proof.ends_with(&checkpoint));
@@ -87,6 +88,22 @@ fn a_log_is_written_proved_checked_served_and_witnessed() {
     ask("mine").ends(0);
     let checkpoint = fs::read_to_string(project.path().join("mine/checkpoint")).unwrap();
     assert_eq!(checkpoint.matches("\u{2014} example.com/witness ").count(), 1);
+    // The proof holds offline, for whoever trusts the log and the witness; and for that entry only.
+    let seen = project
+        .run(&["log", "prove", "1", "--log", "mine"])
+        .ends(0)
+        .stdout;
+    fs::write(project.path().join("proof"), seen).unwrap();
+    let policy = format!("log {key}\nwitness w {witness_key}\nquorum w\n");
+    fs::write(project.path().join("policy"), &policy).unwrap();
+    let verify =
+        |entry: &str| project.run(&["log", "verify", "proof", "--entry", entry, "--policy", "policy"]);
+    let yes = verify("b").ends(0).stdout;
+    assert_eq!(yes, "yes  entry 1 of 3 in example.com/log, cosigned by w\n");
+    verify("a").ends(1);
+    // A checkpoint that the witness has not seen.
+    fs::write(project.path().join("proof"), &unseen).unwrap();
+    verify("b").ends(1);
     // Another history under the same name and key is not cosigned.
     project.json(&[
         "log",

@@ -47,6 +47,17 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         log: Option<PathBuf>,
     },
+    /// Check offline that a proof shows an entry in a log that a policy trusts: C2SP tlog-policy
+    Verify {
+        /// The proof, as cw log prove prints it
+        proof: PathBuf,
+        /// The entry
+        #[arg(long, value_name = "FILE")]
+        entry: PathBuf,
+        /// The logs that are trusted, and the witnesses that must have cosigned
+        #[arg(long, value_name = "FILE")]
+        policy: PathBuf,
+    },
     /// Rebuild a log from its files and name each file that is wrong
     Fsck {
         /// Folder of the log [default: the project's]
@@ -128,6 +139,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             at,
         } => write::append(files, log, origin.as_deref(), *at, context),
         Command::Prove { index, log } => check::prove(*index, &Place::find(log.as_deref(), context)?),
+        Command::Verify { proof, entry, policy } => check::verify(proof, entry, policy),
         Command::Fsck { log, url, vkey } => {
             check::fsck(log.as_deref(), url.as_deref(), vkey.as_deref(), context)
         }
@@ -142,6 +154,15 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         }) => serve::witness(name, data, watch, *listen, context),
         Command::Witness(Witness::Ask { url, witness, log }) => write::ask(url, witness, log, context),
     }
+}
+
+/// Reads a file that the command line names.
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    fs::read(path).map_err(|error| {
+        CliError::new(Code::FileUnreadable, format!("{} cannot be read", path.display()))
+            .fact("system", error.to_string())
+            .fix("check its name and permissions")
+    })
 }
 
 /// Where a log is, and where its public key.

@@ -6,13 +6,15 @@ use counterweight_provenance::log::{
     fsck::{FolderSource, LogSource, Report, fsck as check},
     http::HttpPeer,
     note::VerifierKey,
+    policy::Policy,
+    receipt::UncheckedReceipt,
 };
 use serde_json::json;
 
-use super::{Place, parse_key};
+use super::{Place, parse_key, read};
 use crate::{
     commands::Context,
-    error::{CliError, Code, Status},
+    error::{CliError, Code, Status, with_causes},
     output::Answer,
 };
 
@@ -42,6 +44,58 @@ pub(super) fn prove(index: u64, place: &Place) -> Result<Answer, CliError> {
         answer = answer.line(line);
     }
     Ok(answer)
+}
+
+/// Checks a proof under a policy, with nothing but these files.
+pub(super) fn verify(proof: &Path, entry: &Path, policy: &Path) -> Result<Answer, CliError> {
+    let text = |path| String::from_utf8(read(path)?).map_err(|_| not_text(path));
+    let policy = Policy::parse(&text(policy)?).map_err(|error| {
+        CliError::new(Code::BadValue, "this is no policy")
+            .why(error.to_string())
+            .fix("write it as C2SP tlog-policy says; see docs/spec/log.md")
+    })?;
+    let entry = read(entry)?;
+    let checked =
+        UncheckedReceipt::from_text(&text(proof)?).and_then(|receipt| receipt.verify_under(&entry, &policy));
+    let answer = Answer::new("log-verify/1").json("holds", checked.is_ok());
+    Ok(match checked {
+        Ok((receipt, trusted)) => {
+            let tree = receipt.checkpoint().checkpoint();
+            let names: Vec<&str> = trusted
+                .witnesses()
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect();
+            answer
+                .json("origin", tree.origin.as_str())
+                .json("index", receipt.index())
+                .json("size", tree.size)
+                .json("witnesses", json!(names))
+                .line(format!(
+                    "yes  entry {} of {} in {}, cosigned by {}",
+                    receipt.index(),
+                    tree.size,
+                    tree.origin,
+                    if names.is_empty() {
+                        "no witness".to_owned()
+                    } else {
+                        names.join(", ")
+                    }
+                ))
+        }
+        Err(error) => {
+            let why = with_causes(&error);
+            answer
+                .json("reason", why.as_str())
+                .line(format!("no   {why}"))
+                .status(Status::No)
+        }
+    })
+}
+
+fn not_text(path: &Path) -> CliError {
+    CliError::new(Code::BadValue, format!("{} is not text", path.display()))
+        .fix("give the proof as cw log prove prints it, and the policy as text")
 }
 
 /// Checks all of a log, here or from afar.

@@ -8,7 +8,7 @@ use counterweight_provenance::log::{
     witness::request_cosignatures,
 };
 
-use super::{Place, parse_key};
+use super::{Place, parse_key, read};
 use crate::{
     commands::Context,
     error::{CliError, Code, with_causes},
@@ -52,15 +52,8 @@ pub(super) fn append(
             .fix("cw log append FILE --log DIR --origin example.com/log"));
         }
     };
-    let mut entries = Vec::new();
-    for file in files {
-        let entry = fs::read(file).map_err(|error| {
-            CliError::new(Code::FileUnreadable, format!("{} cannot be read", file.display()))
-                .fact("system", error.to_string())
-                .fix("check its name and permissions")
-        })?;
-        entries.push(entry);
-    }
+    let entries: Result<Vec<_>, _> = files.iter().map(|file| read(file)).collect();
+    let entries = entries?;
     if context.global.dry_run {
         context.console.note("Nothing was appended: --dry-run");
         return Ok(Answer::new("log-append/1").json("entries", entries.len()));
