@@ -104,6 +104,12 @@ impl LoggedClaim {
         self.claim.model.0
     }
 
+    /// Wei that its claimant stakes.
+    #[must_use]
+    pub fn claim_bond_wei(&self) -> u128 {
+        self.claim.terms.claimBond.to()
+    }
+
     /// Wei that a challenger stakes.
     #[must_use]
     pub fn challenge_bond_wei(&self) -> u128 {
@@ -223,6 +229,20 @@ impl<S> Disputes<S> {
             IInferenceDispute::Phase::Returned => Some(ChallengeEnd::Returned),
             _ => None,
         })
+    }
+
+    /// Last second of the move that is due in a challenge, or was when it ended.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn deadline(&self, id: [u8; 32], index: u64) -> Result<UnixSeconds, LedgerError> {
+        let call = IInferenceDispute::challengeOfCall {
+            id: id.into(),
+            index: U256::from(index),
+        };
+        Ok(UnixSeconds(
+            self.ledger.ask(self.contracts.dispute, &call)?.deadline,
+        ))
     }
 
     /// What happened in a challenge with public weights, as a player is told it.

@@ -8,7 +8,7 @@ use super::Arguments;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Train", &["new", "train", "run", "model"]),
     ("Lend data", &["dataset", "consent", "member", "claim"]),
-    ("Ask and prove", &["infer", "prove", "proof"]),
+    ("Ask and prove", &["infer", "prove", "proof", "dispute"]),
     ("Check", &["verify", "log", "status", "doctor", "explain"]),
     ("Operate", &["node", "network", "key", "completions"]),
 ];

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use help::command;
 pub(crate) use parse::{Parsed, parse};
-pub(crate) use value::{KeyName, NetworkName, Seconds, ThingName};
+pub(crate) use value::{Coins, KeyName, NetworkName, Seconds, ThingName};
 
 use crate::{commands, output::ColorChoice};
 
@@ -124,6 +124,9 @@ pub(crate) enum Command {
     /// Look at proofs and at what they rest on
     #[command(subcommand)]
     Proof(commands::proof::Command),
+    /// Claim answers with a bond, challenge them, play either side of a challenge
+    #[command(subcommand)]
+    Dispute(commands::dispute::Command),
     /// Recompute a claim from public data and answer yes, no or unknown
     #[command(subcommand)]
     Verify(commands::verify::Command),

@@ -29,6 +29,50 @@ impl FromStr for Seconds {
     }
 }
 
+/// An amount of the chain's coin with its unit, `0.05eth`, `20gwei`, `1wei`; in wei.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Coins(pub(crate) u128);
+
+impl FromStr for Coins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let decimals = match &text[number.len()..] {
+            "eth" => 18,
+            "gwei" => 9,
+            "wei" => 0,
+            "" => return Err(format!("an amount needs its unit, {text}eth")),
+            unit => {
+                return Err(format!(
+                    "\"{unit}\" is no unit of the chain's coin: eth, gwei and wei are"
+                ));
+            }
+        };
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let is_plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !is_plain(whole) || !is_plain(fraction) || fraction.len() > decimals {
+            return Err("an amount is a number with a point and a unit, 0.05eth".to_owned());
+        }
+        let digits = format!("{whole}{fraction:0<decimals$}");
+        digits
+            .parse()
+            .map(Self)
+            .map_err(|_| "the amount is too large".to_owned())
+    }
+}
+
+impl fmt::Display for Coins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const ETH: u128 = 1_000_000_000_000_000_000;
+        let fraction = format!("{:018}", self.0 % ETH);
+        match fraction.trim_end_matches('0') {
+            "" => write!(f, "{}eth", self.0 / ETH),
+            fraction => write!(f, "{}.{fraction}eth", self.0 / ETH),
+        }
+    }
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
@@ -107,6 +151,28 @@ mod tests {
         assert!("30".parse::<Seconds>().unwrap_err().contains("30s"));
         assert!("s".parse::<Seconds>().is_err());
         assert!("5d".parse::<Seconds>().unwrap_err().contains("no unit"));
+    }
+
+    #[test]
+    fn amounts_carry_their_unit_and_are_exact() {
+        assert_eq!("0.05eth".parse(), Ok(Coins(50_000_000_000_000_000)));
+        assert_eq!("20gwei".parse(), Ok(Coins(20_000_000_000)));
+        assert_eq!("1wei".parse(), Ok(Coins(1)));
+        for text in [
+            "0.05",
+            "5ether",
+            "eth",
+            "0.5wei",
+            ".5eth",
+            "-1eth",
+            "1.5.5eth",
+            &format!("{}eth", u128::MAX),
+        ] {
+            assert!(text.parse::<Coins>().is_err(), "{text}");
+        }
+        for wei in [0, 1, 10_u128.pow(18), 1_500_000_000_000_000_000, u128::MAX] {
+            assert_eq!(Coins(wei).to_string().parse(), Ok(Coins(wei)));
+        }
     }
 
     #[test]

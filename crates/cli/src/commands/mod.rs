@@ -4,6 +4,7 @@ pub(crate) mod claim;
 pub(crate) mod completions;
 pub(crate) mod consent;
 pub(crate) mod dataset;
+pub(crate) mod dispute;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod infer;
@@ -79,6 +80,7 @@ pub(crate) fn run(command: Option<&Command>, context: &Context) -> Result<Answer
         Some(Command::Infer(arguments)) => infer::run(arguments, context),
         Some(Command::Prove(arguments)) => prove::run(arguments, context),
         Some(Command::Proof(command)) => proof::run(command, context),
+        Some(Command::Dispute(command)) => dispute::run(command, context),
         Some(Command::Verify(command)) => verify::run(command, context),
         Some(Command::Status) => status::run(context),
         Some(Command::Doctor) => doctor::run(context),

@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 }
 
 /// 32 bytes, with a name in front so that nothing here looks like a private key.
-fn read_context(text: &str) -> Result<[u8; 32], String> {
+pub(super) fn read_context(text: &str) -> Result<[u8; 32], String> {
     let digits = text
         .strip_prefix("context:")
         .ok_or("a context is written context:HEX, with 64 digits")?;

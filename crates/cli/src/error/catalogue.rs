@@ -86,6 +86,10 @@ catalogue! {
     OtherModel = "CW4102", No;
     OtherSetup = "CW4103", Unusable;
     ProofUnreadable = "CW4104", Unusable;
+    ClaimHolds = "CW4201", Refused;
+    NetworkMissing = "CW4202", Unusable;
+    InputMissing = "CW4203", Unusable;
+    NoMove = "CW4204", Refused;
     NoConsent = "CW5001", Refused;
     ContractRefuses = "CW5002", Refused;
     WrongChain = "CW5003", Unusable;

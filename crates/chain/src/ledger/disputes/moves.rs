@@ -147,6 +147,17 @@ impl Disputes {
         }
     }
 
+    /// Ends a challenge in which somebody was silent, or whose claim was ended by another. Needs no model, so anyone can.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn settle(&self, claim: &LoggedClaim, index: u64) -> Result<(), LedgerError> {
+        self.send(&IInferenceDispute::settleCall {
+            claim: claim.claim.clone(),
+            index: U256::from(index),
+        })
+    }
+
     fn send<C: SolCall>(&self, call: &C) -> Result<(), LedgerError> {
         self.ledger.send(self.contracts.dispute, call)?;
         Ok(())

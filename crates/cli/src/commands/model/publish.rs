@@ -1,6 +1,7 @@
 //! `cw model publish`: commit to a network's weights and register the commitment, so that its answers can be proven.
 
-use counterweight_inference::compare;
+use counterweight_chain::ledger::disputes::{DisputeContracts, Disputes};
+use counterweight_inference::{compare, dispute::CommittedModel};
 use counterweight_primitives::Address;
 use counterweight_provenance::ledger::AssetKind;
 use counterweight_zkml::{SecretModel, default_row_bits};
@@ -33,6 +34,9 @@ pub(crate) struct Arguments {
     /// Commit here and tell no chain
     #[arg(long)]
     offline: bool,
+    /// Hide nothing: register a hash of the weights, which everybody is to have, so that answers can be disputed
+    #[arg(long, conflicts_with_all = ["opening", "row_bits", "offline"])]
+    open: bool,
 }
 
 /// How rows are opened.
@@ -77,6 +81,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
         }
         _ => arguments.name.0.clone(),
     };
+    if let (Some(session), true) = (&session, arguments.open) {
+        return register_open(session, &store, &name, answer, context);
+    }
     let key = match store.is_committed(&name) {
         true => store.key(&name)?,
         false => commit(&store, &name, arguments, context)?,
@@ -101,6 +108,50 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
         answer = register(session, &key, answer, context)?;
     }
     Ok(answer.id(id).next(format!("cw prove {name} --input row.json")))
+}
+
+/// Registers the weights of a network as public.
+fn register_open(
+    session: &Session<'_>,
+    store: &Store,
+    name: &str,
+    answer: Answer,
+    context: &Context,
+) -> Result<Answer, CliError> {
+    let model = CommittedModel::new(store.model(name)?.network().clone());
+    let id = hex_word(&model.id().0);
+    let file = store.network_file(name).display().to_string();
+    let answer = answer
+        .json("name", name)
+        .json("open_model", id.as_str())
+        .json("network_file", file.as_str())
+        .heading(format!("{name}, with public weights"))
+        .fields([
+            ("open model", Cell::text(&id)),
+            ("for everybody", Cell::text(file)),
+        ])
+        .id(id)
+        .next(format!("cw dispute claim {name} --input row.json"));
+    if context.global.dry_run {
+        return Ok(answer);
+    }
+    let signer = sponsor_key(session, context.global.key.as_ref())?;
+    let contracts = session.deploy(&signer)?;
+    let places = DisputeContracts::of(contracts.reader.deployment()).ok_or_else(|| {
+        CliError::new(Code::NotDeployed, "no contract decides disputes on this network")
+            .why("it was deployed before there were disputes")
+            .fix("choose another with --network; see cw explain CW5005")
+    })?;
+    let party = Disputes::new(contracts.acting_for(&signer), places);
+    let before = party.is_registered(model.id().0)?;
+    if !before {
+        party.register(&model)?;
+    }
+    Ok(answer.json("registered", !before).line(if before {
+        "Registered before."
+    } else {
+        "Registered: whoever has the file can recompute claims about it."
+    }))
 }
 
 /// A model trained here, as integers.
