@@ -175,6 +175,26 @@ pub(super) fn examples() -> Vec<Example> {
             vec![conv(0, 2, window(3, 3, 2, 2), Padding::default(), Output::Raw)],
         ),
         random(
+            "without biases",
+            shape(2, 5, 5),
+            vec![
+                Layer::Conv {
+                    input: Node(0),
+                    channels: 3,
+                    window: window(2, 2, 1, 1),
+                    padding: Padding::default(),
+                    bias: Bias::default(),
+                    output: requantise(8, true),
+                },
+                Layer::Dense {
+                    input: Node(1),
+                    outputs: 4,
+                    bias: Bias::default(),
+                    output: Output::Raw,
+                },
+            ],
+        ),
+        random(
             "rows of their own",
             vector(300),
             vec![

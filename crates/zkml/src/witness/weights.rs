@@ -38,13 +38,16 @@ impl PackedWeights {
             };
             let places = input_cells(block, input);
             let rows = network.layer_weights(step).chunks_exact(step.terms().max(1));
-            for (output, (row, bias)) in rows.zip(network.layer_biases(step)).enumerate() {
+            // Without biases there are none to go along with the rows.
+            let biases = network.layer_biases(step);
+            for (output, row) in rows.enumerate() {
                 let start = block.offset + (output << block.joint.bits());
                 for (weight, place) in row.iter().zip(&places) {
                     cells[start + place] = *weight;
                 }
+                let bias = biases.get(output).copied().unwrap_or_default();
                 // A network has only biases of its layers' form.
-                let digits = block.joint.bias.digits_of(*bias).unwrap_or_default();
+                let digits = block.joint.bias.digits_of(bias).unwrap_or_default();
                 for (digit, value) in digits.iter().take(block.joint.digits()).enumerate() {
                     cells[start + block.joint.base + digit] = *value;
                 }
