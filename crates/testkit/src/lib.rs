@@ -1,4 +1,5 @@
-//! Test Counterweight from a seed: processes that are killed, a real node to compare with, counts that grow at night.
+//! Test Counterweight from a seed: processes that are killed, a real node to compare with, counts that grow at night, numbers
+//! that several implementations compute with.
 //!
 //! A dev-dependency only. Its functions panic where a test should fail.
 
@@ -6,8 +7,10 @@
 
 mod anvil;
 mod depth;
+mod numbers;
 mod victim;
 
 pub use anvil::Anvil;
 pub use depth::repetitions;
+pub use numbers::{numbers, seeds};
 pub use victim::Victim;

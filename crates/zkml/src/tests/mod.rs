@@ -1,5 +1,6 @@
 //! What holds of every proof, whatever it is about.
 
+mod arithmetic;
 mod hiding;
 mod networks;
 mod soundness;
