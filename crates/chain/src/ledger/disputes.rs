@@ -4,6 +4,7 @@
 //! [`Player`](counterweight_inference::dispute::Player), whose moves [`Disputes::make`] sends. Format: docs/spec/dispute.md.
 
 mod moves;
+mod sealed;
 
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ use crate::address::{from_evm, to_evm};
 use crate::contracts::{IInferenceDispute, IOpenModels};
 use crate::deploy::Deployment;
 use crate::network::{EventLog, Inclusion};
+
+pub use sealed::HiddenInput;
 
 /// Where the contracts are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +59,17 @@ pub struct Terms {
     pub claim_bond_wei: u128,
     /// Wei each challenger stakes.
     pub challenge_bond_wei: u128,
+}
+
+/// How a claim can be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Weights are public: anyone recomputes it, and the contract one element of it.
+    Open,
+    /// Weights are hidden: challenged, it is proven or lost.
+    Sealed,
+    /// As [`Lane::Sealed`], and the input is hidden too.
+    Private,
 }
 
 /// Where a claim stands.
@@ -96,6 +110,29 @@ impl LoggedClaim {
     #[must_use]
     pub fn window_ends(&self) -> UnixSeconds {
         UnixSeconds(self.made_at.0.saturating_add(u64::from(self.claim.terms.window)))
+    }
+
+    /// How it can be checked.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match self.claim.lane {
+            IInferenceDispute::Lane::Sealed => Lane::Sealed,
+            IInferenceDispute::Lane::Private => Lane::Private,
+            // Values past the last do not decode.
+            _ => Lane::Open,
+        }
+    }
+
+    /// Root of the input's tree; of a private input, the hash of its commitment.
+    #[must_use]
+    pub fn input_commitment(&self) -> [u8; 32] {
+        self.claim.input.0
+    }
+
+    /// Millionths of such claims that are audited.
+    #[must_use]
+    pub fn audit_ppm(&self) -> u32 {
+        self.claim.terms.auditPpm
     }
 
     /// Id of the model it is about.
