@@ -2,5 +2,39 @@
 //!
 //! The page `docs/spec/decision.md` defines every format here.
 
+mod book;
+pub mod commitment;
+mod decimal;
+mod disclosure;
+mod draft;
 pub mod entry;
+mod erasure;
+mod keys;
+mod linear;
+pub mod otlp;
+mod profile;
 pub mod receipt;
+mod recorder;
+mod secret;
+mod segment;
+mod value;
+
+pub use book::{DecisionBook, DecisionError, MOST_BATCH, Recorded};
+pub use decimal::Decimal;
+pub use disclosure::{
+    Chosen, DISCLOSURE_FORMAT, Disclosure, DisclosureError, MOST_DISCLOSURE_BYTES, Trust, UncheckedDisclosure,
+};
+pub use draft::{DecisionDraft, DraftError, ProfileDraft};
+pub use erasure::{ERASURE_FORMAT, Erasure};
+pub use keys::KeyError;
+pub use linear::{LinearFeature, LinearParameters, Link};
+pub use profile::{
+    CheckedDecision, Decision, Explanation, Field, MOST_FIELDS, PROFILE_FORMAT, Profile, ProfileError, Role,
+};
+pub use recorder::{Acknowledged, Clock, Recorder, RecorderError, RecorderOptions, RecorderThread};
+pub use secret::SecretKey;
+pub use segment::SegmentError;
+pub use value::{MOST_TEXT, Value, ValueType};
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,61 @@ pub fn digest_all_with<M: AsRef<[u8]>>(backend: Backend, prefix: &[u8], messages
     run(&Portable, prefix, messages)
 }
 
+/// Digests of messages that their caller padded, each to one block (FIPS 180-4, section 5.1.1): saves the copy of short
+/// messages that are put together just to be hashed.
+#[must_use]
+pub fn digest_blocks(blocks: &[[u8; BLOCK_BYTES]]) -> Vec<[u8; 32]> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let backend = Backend::detect_for(blocks.len());
+        match backend.0 {
+            Kind::Avx512 => {
+                if let Some(engine) = crate::lanes::Avx512::new(backend) {
+                    return run_blocks(&engine, blocks);
+                }
+            }
+            Kind::Avx2 => {
+                if let Some(engine) = crate::lanes::Avx2::new(backend) {
+                    return run_blocks(&engine, blocks);
+                }
+            }
+            Kind::ShaExtensions => {
+                if let Some(engine) = crate::sha_extensions::ShaExtensions::new(backend) {
+                    return run_blocks(&engine, blocks);
+                }
+            }
+            Kind::Portable => {}
+        }
+    }
+    run_blocks(&Portable, blocks)
+}
+
+fn run_blocks<const LANES: usize, E: Engine<LANES>>(
+    engine: &E,
+    blocks: &[[u8; BLOCK_BYTES]],
+) -> Vec<[u8; 32]> {
+    let mut digests = vec![[0; 32]; blocks.len()];
+    let idle = [0; BLOCK_BYTES];
+    for (blocks, digests) in blocks.chunks(LANES).zip(digests.chunks_mut(LANES)) {
+        let mut states = engine.start();
+        engine.compress(
+            &mut states,
+            &std::array::from_fn(|lane| blocks.get(lane).unwrap_or(&idle)),
+        );
+        for (lane, digest) in digests.iter_mut().enumerate() {
+            for (bytes, word) in digest
+                .as_chunks_mut::<4>()
+                .0
+                .iter_mut()
+                .zip(engine.state(&states, lane))
+            {
+                *bytes = word.to_be_bytes();
+            }
+        }
+    }
+    digests
+}
+
 /// Digests of `prefix ‖ left ‖ right` for pairs of digests that follow each other; a last one without a partner is left
 /// out.
 #[must_use]
@@ -219,6 +274,29 @@ mod tests {
             assert_eq!(*node, expected(&[1], pair.as_flattened()));
         }
         assert!(node_all(1, &[]).is_empty());
+    }
+
+    #[test]
+    fn padded_blocks_have_the_digest_of_their_message() {
+        let messages: Vec<Vec<u8>> = (0..56_u8).map(|length| vec![length; length.into()]).collect();
+        let blocks: Vec<[u8; 64]> = messages
+            .iter()
+            .map(|message| {
+                let mut block = [0; 64];
+                block[..message.len()].copy_from_slice(message);
+                block[message.len()] = 0x80;
+                block[56..].copy_from_slice(&(message.len() as u64 * 8).to_be_bytes());
+                block
+            })
+            .collect();
+        for count in [0, 1, 2, 3, 16, 17, 56] {
+            let expected: Vec<_> = messages[..count]
+                .iter()
+                .map(|message| expected(b"", message))
+                .collect();
+            assert_eq!(digest_blocks(&blocks[..count]), expected);
+            assert_eq!(run_blocks(&Portable, &blocks[..count]), expected);
+        }
     }
 
     #[test]

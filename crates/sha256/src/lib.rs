@@ -21,7 +21,7 @@ mod portable;
 mod sha_extensions;
 
 pub use backend::Backend;
-pub use digest::{digest_all, digest_all_with, node_all};
+pub use digest::{digest_all, digest_all_with, digest_blocks, node_all};
 
 /// Bytes that one compression takes.
 pub const BLOCK_BYTES: usize = 64;
