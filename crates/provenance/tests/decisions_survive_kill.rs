@@ -117,7 +117,7 @@ fn a_killed_recorder_loses_nothing_and_every_receipt_stays_provable() {
     for round in 0..repetitions(12, 500) {
         let victim = Victim::start("record_and_erase_until_killed", FOLDER, &folder, "acknowledged ");
         // Somewhere in the batch or erasure that comes next.
-        let delay = Duration::from_micros(u64::from(round) * 7919 % 9000);
+        let delay = Duration::from_micros(round * 7919 % 9000);
         let mut fresh = Vec::new();
         for line in victim.kill_after(1 + round as usize * 13 % 120, delay) {
             let parse = |line: &str| {

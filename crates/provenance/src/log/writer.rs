@@ -21,13 +21,16 @@ use super::{
     tile::{ENTRY_BYTES, TILE_WIDTH, TileKind, TileName, decode_entries, encode_hashes, push_entry},
     tree::{edge_root, empty_root, leaf_hashes, root},
 };
-use crate::durable::{sync_folder, write_file};
+use crate::durable::{SYNCS_FILE_SYSTEM, sync_file_system, sync_folder, write_file, write_unsynced};
 
 /// The checkpoint that an unfinished append is about to publish.
 const NEXT: &str = "checkpoint.next";
 
 /// Held by the one process that appends.
 const LOCK: &str = "lock";
+
+/// From so many files on they are synced together. Fewer are not worth a wait for what others write to the disk.
+const MANY: usize = 16;
 
 /// Where files are written before they get their names.
 const TEMPORARY: &str = "temporary";
@@ -185,8 +188,8 @@ impl Log {
     /// Appends entries and gives the place of the first, counted from 0. When this returns they're safe from a crash
     /// and covered by [`Log::checkpoint`]. Nothing is appended if one is too long.
     ///
-    /// Costs a file and a sync for each 256 entries and level, and at least two files: append what comes together at
-    /// once.
+    /// Costs a file for each 256 entries and level, and at least two files, each of them synced; where there are many, the
+    /// file system is synced once for all of them. Append what comes together at once.
     ///
     /// # Errors
     /// [`LogError::EntryTooLong`], [`LogError::HeadMoved`] where a register is ahead, [`LogError::Io`] or
@@ -221,12 +224,18 @@ impl Log {
         let checkpoint = checkpoint.sign(&self.signer).map_err(LogError::Key)?;
         // Until the last write is known to have held, the disk may have one checkpoint or the other.
         self.poisoned = true;
+        let partial = edge.partial();
+        let together = SYNCS_FILE_SYSTEM && filled.len() + partial.len() >= MANY;
         let mut folders = BTreeSet::new();
-        for (name, bytes) in filled.iter().chain(&edge.partial()) {
-            self.write(name, bytes, &mut folders)?;
+        for (name, bytes) in filled.iter().chain(&partial) {
+            self.write(name, bytes, together, &mut folders)?;
         }
-        for folder in &folders {
-            sync_folder(folder).map_err(|e| unwritable(folder, e))?;
+        if together {
+            sync_file_system(&self.folder).map_err(|e| unwritable(&self.folder, e))?;
+        } else {
+            for folder in &folders {
+                sync_folder(folder).map_err(|e| unwritable(folder, e))?;
+            }
         }
         stage(&self.folder, &checkpoint)?;
         self.advance(&checkpoint)?;
@@ -301,7 +310,13 @@ impl Log {
         LogReader::new(&self.folder, self.signer.verifier().clone())
     }
 
-    fn write(&self, name: &TileName, bytes: &[u8], folders: &mut BTreeSet<PathBuf>) -> Result<(), LogError> {
+    fn write(
+        &self,
+        name: &TileName,
+        bytes: &[u8],
+        together: bool,
+        folders: &mut BTreeSet<PathBuf>,
+    ) -> Result<(), LogError> {
         let path = self.folder.join(name.path());
         let parent = path.parent().unwrap_or(&self.folder);
         if !folders.contains(parent) {
@@ -311,7 +326,9 @@ impl Log {
                 .take_while(|folder| folder.starts_with(&self.folder));
             folders.extend(above.map(Path::to_owned));
         }
-        write_file(&path, &self.folder.join(TEMPORARY), bytes).map_err(|e| unwritable(&path, e))
+        // No name that a checkpoint covers is written again, so one whose bytes are not safe yet is a leftover at worst.
+        let write = if together { write_unsynced } else { write_file };
+        write(&path, &self.folder.join(TEMPORARY), bytes).map_err(|e| unwritable(&path, e))
     }
 }
 
