@@ -18,6 +18,7 @@ import {
     TABLE_BITS
 } from "./Plan.sol";
 import {PublicData} from "./PublicData.sol";
+import {Reads} from "./Reads.sol";
 import {minus, plus, times} from "./Scalars.sol";
 import {Session, Sessions} from "./Session.sol";
 import {Windows} from "./Windows.sol";
@@ -393,31 +394,23 @@ library Inference {
         returns (uint256 ofRows, uint256 ofColumns)
     {
         unchecked {
-            uint256 input = Plan.node(session.plan, 0);
-            uint256 made = Plan.node(session.plan, index + 1);
-            ofRows = _spread(session, index, Windows.rows(layer, input, made), 1, within);
+            ofRows = _spread(session, layer, index, 1, within);
             (, uint256 bits) = Plan.dimension(Plan.joint(session.plan, index), 1);
-            ofColumns = _spread(session, index, Windows.columns(layer, input, made), 2, within + 32 * bits);
+            ofColumns = _spread(session, layer, index, 2, within + 32 * bits);
         }
     }
 
     /// @dev One side, 1 for rows and 2 for columns; `within` begins with the point of the window's side.
-    function _spread(
-        Session memory session,
-        uint256 index,
-        Windows.Axis memory axis,
-        uint256 side,
-        uint256 within
-    ) private pure returns (uint256) {
+    function _spread(Session memory session, uint256 layer, uint256 index, uint256 side, uint256 within)
+        private
+        pure
+        returns (uint256)
+    {
         unchecked {
-            (uint256 size, uint256 bits) = Plan.dimension(Plan.joint(session.plan, index), side);
-            axis.weights = Multilinear.weights(size, bits, within);
-            // What convolutions make has three dimensions, channel, row, column; the last bits of tau are its columns'.
+            (uint256 ofPlaces, uint256 weights) = Reads.sideTables(session, index, side, within);
             uint256 made = Plan.node(session.plan, index + 1);
-            (, uint256 columnBits) = Plan.dimension(made, 2);
-            (size, bits) = Plan.dimension(made, side);
-            uint256 point = session.tauFor(side == 1 ? bits + columnBits : bits);
-            return Windows.spread(axis, Multilinear.weights(size, bits, point));
+            Windows.Axis memory axis = Windows.axisOf(layer, Plan.node(session.plan, 0), made, side);
+            return Windows.spread(axis, ofPlaces, weights);
         }
     }
 

@@ -110,14 +110,26 @@ library Multilinear {
         }
     }
 
-    /// @dev Sum of left[i] right[i] over two tables.
-    function inner(uint256 size, uint256 left, uint256 right) internal pure returns (uint256 sum) {
+    /// @dev Sum of left[i] right[i * step / 32] over two tables: `step` is the distance of the right one's entries in bytes.
+    function inner(uint256 size, uint256 left, uint256 right, uint256 step) internal pure returns (uint256 sum) {
         assembly ("memory-safe") {
             let order := ORDER
-            for { let end := add(left, shl(5, size)) } lt(left, end) {
-                left := add(left, 32)
-                right := add(right, 32)
-            } { sum := addmod(sum, mulmod(mload(left), mload(right), order), order) }
+            let end := add(left, shl(5, size))
+            for { let whole := add(left, shl(5, and(size, not(3)))) } lt(left, whole) { left := add(left, 128) } {
+                // Four products and a reduced sum stay below five times the order.
+                sum := add(sum, mulmod(mload(left), mload(right), order))
+                right := add(right, step)
+                sum := add(sum, mulmod(mload(add(left, 32)), mload(right), order))
+                right := add(right, step)
+                sum := add(sum, mulmod(mload(add(left, 64)), mload(right), order))
+                right := add(right, step)
+                sum := mod(add(sum, mulmod(mload(add(left, 96)), mload(right), order)), order)
+                right := add(right, step)
+            }
+            for {} lt(left, end) { left := add(left, 32) } {
+                sum := addmod(sum, mulmod(mload(left), mload(right), order), order)
+                right := add(right, step)
+            }
         }
     }
 

@@ -72,8 +72,8 @@ library Points {
         _addTerm(sum, scalar);
     }
 
-    /// @dev Whether e(left, [1]_2) e(-right, tau) is one, for sums `left` and `right`; `tau` is four words as in EIP-197.
-    function pairingIsOne(uint256 left, uint256 right, uint256 tau) internal view returns (bool) {
+    /// @dev Whether e(left, [1]_2) e(-right, tau) is one, for sums `left` and `right`, with tau as in EIP-197.
+    function pairingIsOne(uint256 left, uint256 right, uint256[4] memory tau) internal view returns (bool) {
         bool done;
         uint256 one;
         assembly ("memory-safe") {

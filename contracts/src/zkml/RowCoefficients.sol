@@ -18,9 +18,9 @@ import {
     TABLE_BITS,
     TABLE_USED
 } from "./Plan.sol";
+import {Reads} from "./Reads.sol";
 import {ORDER, minus, plus, times} from "./Scalars.sol";
 import {Session, Sessions} from "./Session.sol";
-import {Windows} from "./Windows.sol";
 
 /// @title What an inference claims of committed vectors (docs/spec/zkml.md, section 5): the functionals
 /// @notice All claims together say what one functional of the committed rows is. Its coefficients are functions of a row's
@@ -267,160 +267,12 @@ library RowCoefficients {
             for (uint256 row = 0; row < slots.rows; ++row) {
                 // Tables made for this row are given back.
                 uint256 free = Sessions.allocate(0);
-                uint256 value = _readsAt(session, index, claim, enter(session, slots.bits, row));
+                uint256 value = Reads.valueAt(session, index, claim, enter(session, slots.bits, row));
                 assembly ("memory-safe") {
                     mstore(0x40, free)
                 }
                 _addColumn(session, VALUES, slots.first + row, times(slots.place, value));
             }
-        }
-    }
-
-    function _readsAt(Session memory session, uint256 index, uint256 claim, uint256 within)
-        private
-        pure
-        returns (uint256)
-    {
-        unchecked {
-            uint256 layer = Plan.layer(session.plan, index);
-            uint256 kind = Plan.byteAt(layer, Plan.LAYER_KIND);
-            if (kind == MAX_POOL || kind == AVERAGE_POOL) {
-                (uint256 channels, uint256 plane) = _channels(session, index, within);
-                uint256 cells = kind == MAX_POOL
-                    ? _pooledAt(session, index, claim, plane)
-                    : _averageAt(session, index, claim, plane);
-                return times(channels, cells);
-            }
-            uint256 weight = session.weight(claim);
-            uint256 bits = Plan.byteAt(layer, Plan.JOINT_BITS);
-            uint256 extra = Plan.byteAt(layer, Plan.EXTRA_BITS);
-            uint256 r = session.pointFor(bits);
-            weight = times(weight, Multilinear.corner(0, extra, r));
-            r += 32 * extra;
-            if (kind == CONV) return times(weight, _convAt(session, index, r, within));
-            return times(weight, Plan.equalOver(Plan.joint(session.plan, index), r, within));
-        }
-    }
-
-    function _convAt(Session memory session, uint256 index, uint256 r, uint256 within)
-        private
-        pure
-        returns (uint256 value)
-    {
-        unchecked {
-            uint256 joint = Plan.joint(session.plan, index);
-            (uint256 size, uint256 bits) = Plan.dimension(joint, 0);
-            value = Multilinear.equalBelow(size, bits, r, within);
-            r += 32 * bits;
-            within += 32 * bits;
-            (Windows.Axis memory rows, Windows.Axis memory columns) = _axes(session, index, within);
-            (size, bits) = Plan.dimension(joint, 1);
-            rows.weights = Multilinear.weights(size, bits, r);
-            r += 32 * bits;
-            (size, bits) = Plan.dimension(joint, 2);
-            columns.weights = Multilinear.weights(size, bits, r);
-            uint256 ofRows = Windows.seen(rows);
-            return times(value, _plane(session, index, ofRows, Windows.seen(columns)));
-        }
-    }
-
-    function _averageAt(Session memory session, uint256 index, uint256 claim, uint256 plane)
-        private
-        pure
-        returns (uint256)
-    {
-        unchecked {
-            (Windows.Axis memory rows, Windows.Axis memory columns) = _axes(session, index, plane);
-            uint256 value = Windows.seen(rows);
-            value = _plane(session, index, value, Windows.seen(columns));
-            value = times(value, Plan.byteAt(Plan.layer(session.plan, index), Plan.LAYER_MULTIPLIER));
-            return minus(0, times(value, session.weight(claim)));
-        }
-    }
-
-    /// @dev Each cell of a max pool's window by its claim's weight.
-    function _pooledAt(Session memory session, uint256 index, uint256 claim, uint256 plane)
-        private
-        pure
-        returns (uint256 sum)
-    {
-        unchecked {
-            (Windows.Axis memory rows, Windows.Axis memory columns) = _axes(session, index, plane);
-            uint256[4] memory weights = _cellWeights(session, claim, rows.window * columns.window);
-            uint256 width = columns.window;
-            uint256 cells = rows.window * width;
-            rows.window = columns.window = 1;
-            uint256 seen;
-            for (uint256 cell = 0; cell < cells; ++cell) {
-                // Alone, a cell of the window is one that starts further on.
-                rows.before = 0 - cell / width;
-                columns.before = 0 - cell % width;
-                if (cell % width == 0) seen = Windows.seen(rows);
-                uint256 value = _plane(session, index, seen, Windows.seen(columns));
-                sum = plus(sum, times(weights[cell], value));
-            }
-        }
-    }
-
-    /// @dev Weights of a max pool's differences; the last cell stands for those that are not there.
-    function _cellWeights(Session memory session, uint256 claim, uint256 cells)
-        private
-        pure
-        returns (uint256[4] memory weights)
-    {
-        unchecked {
-            for (uint256 i = 0; i < 4; ++i) {
-                uint256 cell = i < cells ? i : cells - 1;
-                weights[cell] = plus(weights[cell], session.weight(claim + i));
-            }
-        }
-    }
-
-    /// @dev A pool leaves channels as they are. Gives their equality, and the point of the input's plane.
-    function _channels(Session memory session, uint256 index, uint256 within)
-        private
-        pure
-        returns (uint256 same, uint256 plane)
-    {
-        unchecked {
-            uint256 made = Plan.node(session.plan, index + 1);
-            (uint256 size, uint256 bits) = Plan.dimension(made, 0);
-            same = Multilinear.equalBelow(size, bits, session.tauFor(Plan.byteAt(made, Plan.NODE_BITS)), within);
-            plane = within + 32 * bits;
-        }
-    }
-
-    /// @dev How a layer's window moves over its spatial input, of whose plane `plane` is the point.
-    function _axes(Session memory session, uint256 index, uint256 plane)
-        private
-        pure
-        returns (Windows.Axis memory rows, Windows.Axis memory columns)
-    {
-        unchecked {
-            uint256 layer = Plan.layer(session.plan, index);
-            uint256 input = Plan.node(session.plan, Plan.byteAt(layer, Plan.LAYER_INPUT));
-            uint256 made = Plan.node(session.plan, index + 1);
-            rows = Windows.rows(layer, input, made);
-            columns = Windows.columns(layer, input, made);
-            (uint256 size, uint256 bits) = Plan.dimension(input, 1);
-            rows.table = Multilinear.weights(size, bits, plane);
-            plane += 32 * bits;
-            (size, bits) = Plan.dimension(input, 2);
-            columns.table = Multilinear.weights(size, bits, plane);
-        }
-    }
-
-    /// @dev Over the plane of what a layer makes, at its layer's point.
-    function _plane(Session memory session, uint256 index, uint256 ofRows, uint256 ofColumns)
-        private
-        pure
-        returns (uint256)
-    {
-        unchecked {
-            uint256 made = Plan.node(session.plan, index + 1);
-            (, uint256 channelBits) = Plan.dimension(made, 0);
-            uint256 point = session.tauFor(Plan.byteAt(made, Plan.NODE_BITS)) + 32 * channelBits;
-            return Windows.overPlane(made, point, ofRows, ofColumns);
         }
     }
 

@@ -7,6 +7,9 @@ import {IInferenceVerifier} from "../interfaces/IInferenceVerifier.sol";
 /// reduced numbers need no reduction before they are multiplied.
 uint256 constant ORDER = 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001;
 
+/// @dev 1 / 2.
+uint256 constant HALF = 0x183227397098d014dc2822db40c0ac2e9419f4243cdcb848a1f0fac9f8000001;
+
 // Functions rather than the built-in ones, whose third operand would put 33 bytes of code at each use. Loops in assembly keep the
 // order on the stack.
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
+import {IHyperKzgVerifier} from "../interfaces/IHyperKzgVerifier.sol";
 import {IInferenceVerifier} from "../interfaces/IInferenceVerifier.sol";
 import {ORDER, plus, times} from "./Scalars.sol";
 
@@ -12,6 +13,8 @@ struct Session {
     uint256 slotBits;
     uint256 rounds;
     uint256 tauBits;
+    // What checks openings by HyperKZG.
+    IHyperKzgVerifier hyperKzg;
     // Whether a bad proof reverts; otherwise it makes the call return false.
     bool isRegistration;
     // The transcript's state, and the first byte of the proof that it has not absorbed.
@@ -75,6 +78,15 @@ library Sessions {
         }
     }
 
+    /// @dev Memory for `length` bytes.
+    function allocateBytes(uint256 length) internal pure returns (bytes memory data) {
+        assembly ("memory-safe") {
+            data := mload(0x40)
+            mstore(data, length)
+            mstore(0x40, and(add(add(data, length), 63), not(31)))
+        }
+    }
+
     /// @dev As `allocate`, of zeros.
     function zeros(uint256 count) internal pure returns (uint256 place) {
         place = allocate(count);
@@ -114,6 +126,29 @@ library Sessions {
             mcopy(add(message, 32), data, length)
             calldatacopy(add(add(message, 32), length), next, more)
             state := keccak256(message, add(32, add(length, more)))
+            challenge := mod(state, ORDER)
+        }
+        session.state = state;
+        unchecked {
+            session.next = next + more;
+        }
+    }
+
+    /// @dev Draws a challenge from a state that begins `data`, the rest of which is absorbed, then the next `more` bytes of the
+    /// proof.
+    function drawFrom(Session memory session, bytes memory data, uint256 more)
+        internal
+        pure
+        returns (uint256 challenge)
+    {
+        uint256 state;
+        uint256 next = session.next;
+        assembly ("memory-safe") {
+            let message := mload(0x40)
+            let length := mload(data)
+            mcopy(message, add(data, 32), length)
+            calldatacopy(add(message, length), next, more)
+            state := keccak256(message, add(length, more))
             challenge := mod(state, ORDER)
         }
         session.state = state;

@@ -54,8 +54,8 @@ pub struct ProvenAnswer {
 
 /// Row length for an architecture: the bits of a row's index.
 ///
-/// Shorter rows are cheaper to prove with and cost the verifier a point each. This keeps the weights of a small network
-/// within 32 rows, those of a large one, where rows are what proving costs most, within 64.
+/// Shorter rows are cheaper to prove with; each row costs the verifier a point. This keeps the rows of a proof, those of the weights
+/// and those of the witness, within 32 for a small network and within 64 for a large one, where rows are what proving costs most.
 ///
 /// # Errors
 /// [`PlanError`] for an architecture that takes too many rows whatever their length.
@@ -66,20 +66,25 @@ pub fn default_row_bits(architecture: &Architecture) -> Result<usize, PlanError>
             |block: &counterweight_zkml_verifier::plan::WeightBlock| block.offset + (1_usize << block.bits());
         longest.blocks.iter().map(end).max().unwrap_or(1)
     };
-    let rows = if cells > LARGE {
+    let most = if cells > LARGE {
         2 * MOST_DEFAULT_ROWS
     } else {
         MOST_DEFAULT_ROWS
     };
-    Ok(
-        (cells.div_ceil(rows).next_power_of_two().trailing_zeros() as usize)
-            .clamp(FEWEST_ROW_BITS, MOST_ROW_BITS),
-    )
+    for row_bits in FEWEST_ROW_BITS..MOST_ROW_BITS {
+        // Rows may be too short for the network, but not for that alone unfit for longer ones.
+        if let Ok(plan) = Plan::new(architecture, row_bits, Visibility::Public)
+            && plan.weight_rows + plan.first.rows + plan.second.rows <= most
+        {
+            return Ok(row_bits);
+        }
+    }
+    Ok(MOST_ROW_BITS)
 }
 
-/// Rows of weights that [`default_row_bits`] goes up to, but for the few cells that mask the registration.
+/// Rows of a proof that [`default_row_bits`] goes up to for a small network.
 const MOST_DEFAULT_ROWS: usize = 32;
-/// Cells from which a network is large.
+/// Cells of weights from which a network is large.
 const LARGE: usize = 1 << 19;
 
 impl SecretModel {
