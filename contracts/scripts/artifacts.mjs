@@ -10,7 +10,7 @@ const INIT_CODE_LIMIT = 49_152;
 
 const check = process.argv.includes('--check');
 const folder = path.join(root, 'artifacts');
-const artifacts = compile();
+const { artifacts, partSizes } = compile();
 const problems = [];
 
 for (const [name, artifact] of Object.entries(artifacts)) {
@@ -29,6 +29,10 @@ for (const [name, artifact] of Object.entries(artifacts)) {
     problems.push(`artifacts/${name}.json is not what the sources compile to`);
   }
   console.log(`${name.padEnd(20)} ${String(code).padStart(6)} of ${CODE_LIMIT} bytes`);
+}
+for (const [name, code] of Object.entries(partSizes)) {
+  if (code > CODE_LIMIT) problems.push(`${name} has ${code} bytes of code, at most ${CODE_LIMIT} fit (EIP-170)`);
+  console.log(`${name.padEnd(20)} ${String(code).padStart(6)} of ${CODE_LIMIT} bytes, made by another contract`);
 }
 for (const file of fs.existsSync(folder) ? fs.readdirSync(folder) : []) {
   if (!Object.hasOwn(artifacts, path.basename(file, '.json'))) problems.push(`artifacts/${file} belongs to no contract`);

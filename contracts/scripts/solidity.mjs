@@ -26,6 +26,14 @@ export const deployables = [
   ['src/TrainingRounds.sol', 'TrainingRounds'],
 ];
 
+/** What a contract makes in its constructor, compiled as it is: code that does not fit into the contract itself. */
+const parts = {
+  InferenceVerifier: [
+    ['src/HyperKzgVerifier.sol', 'HyperKzgVerifier'],
+    ['src/RegistrationVerifier.sol', 'RegistrationVerifier'],
+  ],
+};
+
 /**
  * Settings of what is deployed. Without metadata the bytes are the same from every machine. Compiling through the
  * intermediate representation (viaIR) would save one to four gas in a hundred, and take three times as long.
@@ -65,9 +73,11 @@ function read(name) {
   return fs.readFileSync(file, 'utf8');
 }
 
-/** Artifacts by contract name. Throws with the compiler's words on an error, and on a warning in our own sources. */
+/** Artifacts by contract name, and bytes of code of the parts they make. Throws with the compiler's words on an error, and on a warning in our own sources. */
 export function compile() {
-  return Object.assign({}, ...Object.keys(settings).map(compileWith));
+  const compiled = Object.keys(settings).map(compileWith);
+  const merge = (key) => Object.assign({}, ...compiled.map((each) => each[key]));
+  return { artifacts: merge('artifacts'), partSizes: merge('partSizes') };
 }
 
 function compileWith(name) {
@@ -84,7 +94,10 @@ function compileWith(name) {
   const output = JSON.parse(solc.compile(JSON.stringify(input), { import: (file) => ({ contents: read(file) }) }));
   const complaints = (output.errors ?? []).filter((each) => each.severity === 'error' || each.sourceLocation?.file.startsWith('src/'));
   if (complaints.length !== 0) throw new Error(complaints.map((each) => each.formattedMessage).join('\n'));
-  return Object.fromEntries(chosen.map(([source, contractName]) => {
+  const partSizes = Object.fromEntries(chosen.flatMap(([, contractName]) => parts[contractName] ?? []).map(([source, part]) => [
+    part, output.contracts[source][part].evm.deployedBytecode.object.length / 2,
+  ]));
+  const artifacts = Object.fromEntries(chosen.map(([source, contractName]) => {
     const { abi, evm } = output.contracts[source][contractName];
     return [contractName, {
       abi,
@@ -96,6 +109,7 @@ function compileWith(name) {
       sourceName: source,
     }];
   }));
+  return { artifacts, partSizes };
 }
 
 function sorted(value) {

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {IInferenceVerifier} from "../../src/interfaces/IInferenceVerifier.sol";
 import {Test} from "./Test.sol";
 
-/// @title The verifier under the development set-up, and the pinned proofs of testdata/zkml-v1.json
+/// @title The verifier under the development set-up, and pinned proofs
 abstract contract Proofs is Test {
     /// @dev Fields in alphabetical order, as JSON is parsed. `input` is a commitment for a committed input.
     struct Inference {
@@ -24,17 +24,20 @@ abstract contract Proofs is Test {
         bytes registration;
     }
 
-    string private constant FILE = "../testdata/zkml-v1.json";
-
     string private _json;
     address internal planner;
     IInferenceVerifier internal verifier;
 
     function setUp() public virtual {
         vm.chainId(31_337);
-        _json = vm.readFile(FILE);
+        _json = vm.readFile(_file());
         planner = _deploy("ArchitecturePlanner", "");
         verifier = IInferenceVerifier(_deploy("InferenceVerifier", abi.encode(planner, _tau())));
+    }
+
+    /// @dev Which proofs.
+    function _file() internal pure virtual returns (string memory) {
+        return "../testdata/zkml-v1.json";
     }
 
     function _tau() internal view returns (uint256[4] memory) {

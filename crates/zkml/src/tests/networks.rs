@@ -58,6 +58,61 @@ pub(super) fn random(name: &'static str, input: Shape, layers: Vec<Layer>) -> Ex
     }
 }
 
+/// A ring, as somebody draws a zero on 28x28 cells: like most pictures, mostly nothing.
+fn drawn() -> Vec<i8> {
+    (0..28 * 28)
+        .map(|cell: i32| {
+            let (row, column) = (cell / 28 - 14, cell % 28 - 14);
+            let from_ring = row * row + 2 * column * column - 81;
+            (127 - 3 * from_ring.abs()).max(0) as i8
+        })
+        .collect()
+}
+
+fn relu_of_five(input: u8, channels: u16, padding: u8, shift: u8) -> Layer {
+    Layer::Conv {
+        input: Node(input),
+        channels,
+        window: window(5, 5, 1, 1),
+        padding: Padding {
+            top: padding,
+            left: padding,
+            bottom: padding,
+            right: padding,
+        },
+        bias: Bias { digits: 2, shift: 1 },
+        output: requantise(shift, true),
+    }
+}
+
+/// What gas is measured on: a perceptron 784-128-10 and LeNet-5 with max pools, with random weights.
+pub(super) fn measured() -> Vec<Example> {
+    let pool = |input| Layer::MaxPool {
+        input: Node(input),
+        window: window(2, 2, 2, 2),
+    };
+    let perceptron = vec![dense(0, 128, requantise(14, true)), dense(1, 10, Output::Raw)];
+    let lenet = vec![
+        relu_of_five(0, 6, 2, 10),
+        pool(1),
+        relu_of_five(2, 16, 0, 12),
+        pool(3),
+        dense(4, 120, requantise(12, true)),
+        dense(5, 84, requantise(11, true)),
+        dense(6, 10, Output::Raw),
+    ];
+    [
+        ("784-128-10", Shape::vector(784).unwrap(), perceptron),
+        ("LeNet-5", Shape::new(1, 28, 28).unwrap(), lenet),
+    ]
+    .into_iter()
+    .map(|(name, shape, layers)| Example {
+        input: drawn(),
+        ..random(name, shape, layers)
+    })
+    .collect()
+}
+
 pub(super) fn examples() -> Vec<Example> {
     let vector = |elements| Shape::vector(elements).unwrap();
     let shape = |channels, height, width| Shape::new(channels, height, width).unwrap();

@@ -12,11 +12,13 @@ use counterweight_zkml_verifier::{
 };
 use serde_json::{Value, json};
 
-use super::networks::{Example, examples};
+use super::networks::{Example, examples, measured};
 use super::{rng, srs};
-use crate::{Input, InputCommitment, SecretModel};
+use crate::srs::Srs;
+use crate::{Input, InputCommitment, SecretModel, default_row_bits};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/zkml-v1.json");
+const MEASURED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/zkml-gas-v1.json");
 
 fn hex(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
@@ -42,67 +44,80 @@ fn models() -> Vec<Value> {
         .map(|example| (Scheme::HyperKzg, example));
     chosen
         .chain(again)
-        .map(|(scheme, Example { name, network, input })| {
-            let mut rng = rng(9);
-            let secret = SecretModel::commit(network, &srs, scheme, &mut rng).unwrap();
-            let context = keccak256(name.as_bytes());
-            let mut inferences = Vec::new();
-            let public = secret
-                .prove(&srs, Input::Public(&input), context, &mut rng)
-                .unwrap();
-            inferences.push(json!({
-                "kind": "public input",
-                "context": hex(&context),
-                "input": hex(&bytes(&input)),
-                "output": hex(&public.output),
-                "proof": hex(&public.proof),
-            }));
-            if name != "dense" {
-                let architecture = secret.network().architecture();
-                let hidden = InputCommitment::commit(&srs, architecture, &input, &mut rng).unwrap();
-                let private = secret
-                    .prove(&srs, Input::Private(&hidden), context, &mut rng)
-                    .unwrap();
-                inferences.push(json!({
-                    "kind": "private input",
-                    "context": hex(&context),
-                    "input_rows": hex(&encode_rows(hidden.rows())),
-                    "input_commitment": hex(&hidden.hash()),
-                    "output": hex(&private.output),
-                    "proof": hex(&private.proof),
-                }));
-            }
-            let model = &secret.key().model;
-            json!({
-                "name": format!("{name}, {scheme}"),
-                "architecture": hex(&model.architecture.encode()),
-                "architecture_hash": hex(&model.architecture.hash().0),
-                "commitment": hex(&model.commitment.encode()),
-                "commitment_hash": hex(&model.commitment.hash()),
-                "model_id": hex(&secret.key().id()),
-                "registration": hex(&secret.key().registration),
-                "inferences": inferences,
-            })
+        .map(|(scheme, example)| {
+            let is_hidden_too = example.name != "dense";
+            model(&srs, scheme, example, is_hidden_too)
         })
         .collect()
 }
 
-#[test]
-fn vectors_are_what_this_prover_makes() {
-    let srs = srs();
-    let made = json!({
+/// A model with a proof about its input, and another about its input hidden.
+fn model(srs: &Srs, scheme: Scheme, Example { name, network, input }: Example, is_hidden_too: bool) -> Value {
+    let mut rng = rng(9);
+    let secret = SecretModel::commit(network, srs, scheme, &mut rng).unwrap();
+    let context = keccak256(name.as_bytes());
+    let mut inferences = Vec::new();
+    let public = secret
+        .prove(srs, Input::Public(&input), context, &mut rng)
+        .unwrap();
+    inferences.push(json!({
+        "kind": "public input",
+        "context": hex(&context),
+        "input": hex(&bytes(&input)),
+        "output": hex(&public.output),
+        "proof": hex(&public.proof),
+    }));
+    if is_hidden_too {
+        let architecture = secret.network().architecture();
+        let hidden = InputCommitment::commit(srs, architecture, &input, &mut rng).unwrap();
+        let private = secret
+            .prove(srs, Input::Private(&hidden), context, &mut rng)
+            .unwrap();
+        inferences.push(json!({
+            "kind": "private input",
+            "context": hex(&context),
+            "input_rows": hex(&encode_rows(hidden.rows())),
+            "input_commitment": hex(&hidden.hash()),
+            "output": hex(&private.output),
+            "proof": hex(&private.proof),
+        }));
+    }
+    let model = &secret.key().model;
+    json!({
+        "name": format!("{name}, {scheme}"),
+        "architecture": hex(&model.architecture.encode()),
+        "architecture_hash": hex(&model.architecture.hash().0),
+        "commitment": hex(&model.commitment.encode()),
+        "commitment_hash": hex(&model.commitment.hash()),
+        "model_id": hex(&secret.key().id()),
+        "registration": hex(&secret.key().registration),
+        "inferences": inferences,
+    })
+}
+
+fn file(srs: &Srs, models: Vec<Value>) -> Value {
+    json!({
         "about": "Proofs under the INSECURE development set-up; docs/spec/zkml.md",
         "srs": {
             "id": hex(&srs.id().0),
             "tau_g2": hex(&encode_g2(srs.verifier().tau_g2())),
             "one_g2": hex(&encode_g2(&<G2Affine as counterweight_zkml_verifier::curve::PrimeCurveAffine>::generator())),
         },
-        "models": models(),
-    });
+        "models": models,
+    })
+}
+
+fn stored(path: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn vectors_are_what_this_prover_makes() {
+    let made = file(&srs(), models());
     if std::env::var_os("CW_UPDATE_VECTORS").is_some() {
         std::fs::write(PATH, format!("{made:#}\n")).unwrap();
     }
-    let stored: Value = serde_json::from_slice(&std::fs::read(PATH).unwrap()).unwrap();
+    let stored = stored(PATH);
     // Compared piece by piece: a difference of one proof is a screen, of the whole file a hundred.
     for (made, stored) in made["models"]
         .as_array()
@@ -115,9 +130,34 @@ fn vectors_are_what_this_prover_makes() {
     assert!(made == stored);
 }
 
+/// Larger than the others: made on request only, and checked as they are.
+#[test]
+fn what_gas_is_measured_on_verifies() {
+    if std::env::var_os("CW_UPDATE_VECTORS").is_some() {
+        let made = measured()
+            .into_iter()
+            .map(|example| {
+                let row_bits = default_row_bits(example.network.architecture()).unwrap();
+                assert_eq!(row_bits, 13, "{}", example.name);
+                model(
+                    &Srs::development(row_bits).unwrap(),
+                    Scheme::Mercury,
+                    example,
+                    false,
+                )
+            })
+            .collect();
+        std::fs::write(MEASURED, format!("{:#}\n", file(&srs(), made))).unwrap();
+    }
+    verify(&stored(MEASURED));
+}
+
 #[test]
 fn vectors_verify() {
-    let stored: Value = serde_json::from_slice(&std::fs::read(PATH).unwrap()).unwrap();
+    verify(&stored(PATH));
+}
+
+fn verify(stored: &Value) {
     let tau: [u8; 128] = unhex(&stored["srs"]["tau_g2"]).try_into().unwrap();
     let srs = VerifierSrs::decode(&tau).unwrap();
     assert_eq!(srs.id(), SrsId(unhex(&stored["srs"]["id"]).try_into().unwrap()));
