@@ -19,7 +19,7 @@ import {
 } from "./Plan.sol";
 import {PublicData} from "./PublicData.sol";
 import {Reads} from "./Reads.sol";
-import {minus, plus, times} from "./Scalars.sol";
+import {ORDER, minus, plus, times} from "./Scalars.sol";
 import {Session, Sessions} from "./Session.sol";
 import {Windows} from "./Windows.sol";
 
@@ -43,13 +43,14 @@ library Inference {
     uint256 private constant RUN_BITS = 5;
 
     /// @dev Adds up the values of all claims, and keeps for each layer what its claims are weighed by: what its weights are
-    /// (claim `LAST`), what its accumulators are, and the number of the claim of its own, or 0.
+    /// (claim `LAST`), what its accumulators are, the number of the claim of its own, or 0, and for layers with weights the table of
+    /// eq(r, cell) over the cells of its bias digits and its mask.
     function settle(Session memory session) internal pure {
         unchecked {
             uint256 layers = Plan.number(session.plan, Plan.LAYERS);
             // At most four claims for each layer, and one each for output and input.
             session.weigh(LAYERS + 4 * layers + 1);
-            session.layersAt = Sessions.zeros(3 * layers);
+            session.layersAt = Sessions.zeros(4 * layers);
             uint256 outputs = _outputAt(session);
             uint256 next = _settleWeighted(session, outputs);
             _settleOthers(session, next, outputs);
@@ -67,14 +68,14 @@ library Inference {
     function kept(Session memory session, uint256 layer, uint256 index) internal pure returns (uint256 value) {
         uint256 cursor = session.layersAt;
         assembly ("memory-safe") {
-            value := mload(add(cursor, add(mul(layer, 96), shl(5, index))))
+            value := mload(add(cursor, add(shl(7, layer), shl(5, index))))
         }
     }
 
     function _keep(Session memory session, uint256 layer, uint256 index, uint256 value) private pure {
         uint256 cursor = session.layersAt;
         assembly ("memory-safe") {
-            mstore(add(cursor, add(mul(layer, 96), shl(5, index))), value)
+            mstore(add(cursor, add(shl(7, layer), shl(5, index))), value)
         }
     }
 
@@ -335,11 +336,15 @@ library Inference {
         unchecked {
             uint256 digits = Plan.byteAt(layer, Plan.BIAS_DIGITS);
             uint256 bits = Plan.byteAt(layer, Plan.JOINT_BITS);
-            uint256 cell = Plan.uint32At(layer, Plan.BIAS_AT);
+            uint256 table =
+                Multilinear.corners(Plan.uint32At(layer, Plan.BIAS_AT), digits + 1, bits, session.pointFor(bits));
+            _keep(session, index, 3, table);
             uint256 shift = Plan.byteAt(layer, Plan.BIAS_SHIFT);
             for (uint256 digit = 0; digit < digits; ++digit) {
-                uint256 weight = Multilinear.corner(cell + digit, bits, session.pointFor(bits));
-                sum = plus(sum, times(weight, 1 << (shift + 8 * digit)));
+                assembly ("memory-safe") {
+                    sum := addmod(sum, mulmod(mload(table), shl(add(shift, shl(3, digit)), 1), ORDER), ORDER)
+                    table := add(table, 32)
+                }
             }
             if (digits != 0 && Plan.byteAt(layer, Plan.LAYER_KIND) == CONV) {
                 // A convolution adds its bias at each place of the plane.

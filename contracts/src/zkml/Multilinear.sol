@@ -12,16 +12,26 @@ library Multilinear {
     function equal(uint256 bits, uint256 left, uint256 right) internal pure returns (uint256 product) {
         assembly ("memory-safe") {
             let order := ORDER
+            // 2xy + 1 - x - y is kept positive by twice the order.
+            let one := add(add(order, order), 1)
+            let end := add(left, shl(5, bits))
             product := 1
-            for { let end := add(left, shl(5, bits)) } lt(left, end) {
-                left := add(left, 32)
-                right := add(right, 32)
+            if and(bits, 1) {
+                end := sub(end, 32)
+                let x := mload(end)
+                let y := mload(sub(add(right, end), left))
+                product := mulmod(sub(add(shl(1, mulmod(x, y, order)), one), add(x, y)), 1, order)
+            }
+            for {} lt(left, end) {
+                left := add(left, 64)
+                right := add(right, 64)
             } {
                 let x := mload(left)
                 let y := mload(right)
-                let both := mulmod(x, y, order)
-                // 2xy + 1 - x - y, kept positive by twice the order.
-                product := mulmod(product, sub(add(add(both, both), add(add(order, order), 1)), add(x, y)), order)
+                product := mulmod(product, sub(add(shl(1, mulmod(x, y, order)), one), add(x, y)), order)
+                x := mload(add(left, 32))
+                y := mload(add(right, 32))
+                product := mulmod(product, sub(add(shl(1, mulmod(x, y, order)), one), add(x, y)), order)
             }
         }
     }
@@ -33,10 +43,31 @@ library Multilinear {
             product := 1
             for { let x := add(point, shl(5, bits)) } gt(x, point) {} {
                 x := sub(x, 32)
-                let coordinate := mload(x)
-                if iszero(and(index, 1)) { coordinate := sub(add(order, 1), coordinate) }
-                product := mulmod(product, coordinate, order)
+                switch and(index, 1)
+                case 0 { product := mulmod(product, sub(add(order, 1), mload(x)), order) }
+                default { product := mulmod(product, mload(x), order) }
                 index := shr(1, index)
+            }
+        }
+    }
+
+    /// @dev eq(point, first + i) for i < count, a word each, newly allocated; 0 < count, and few.
+    function corners(uint256 first, uint256 count, uint256 bits, uint256 point) internal pure returns (uint256 table) {
+        unchecked {
+            // Indices that agree but for their last bits share the product over the others.
+            uint256 low = 0;
+            while ((first ^ (first + count - 1)) >> low != 0) {
+                ++low;
+            }
+            uint256 high = bits - low;
+            uint256 shared = corner(first >> low, high, point);
+            uint256 mask = (1 << low) - 1;
+            table = weights((first & mask) + count, low, point + 32 * high) + 32 * (first & mask);
+            for (uint256 end = table + 32 * count; end > table;) {
+                end -= 32;
+                assembly ("memory-safe") {
+                    mstore(end, mulmod(mload(end), shared, ORDER))
+                }
             }
         }
     }
@@ -46,16 +77,18 @@ library Multilinear {
         if (size >> bits != 0) return equal(bits, left, right);
         assembly ("memory-safe") {
             let order := ORDER
+            let one := add(add(order, order), 1)
             // From the last bit up: `sum` over indices below the size's bits so far, `all` over every index.
             let all := 1
             let x := add(left, shl(5, bits))
-            let offset := sub(right, left)
+            right := add(right, shl(5, bits))
             for {} gt(x, left) {} {
                 x := sub(x, 32)
+                right := sub(right, 32)
                 let a := mload(x)
-                let b := mload(add(x, offset))
+                let b := mload(right)
                 let both := mulmod(a, b, order)
-                let neither := sub(add(both, add(add(order, order), 1)), add(a, b))
+                let neither := sub(add(both, one), add(a, b))
                 switch and(size, 1)
                 case 0 { sum := mulmod(neither, sum, order) }
                 default { sum := addmod(mulmod(neither, all, order), mulmod(both, sum, order), order) }
@@ -72,11 +105,13 @@ library Multilinear {
             let order := ORDER
             for { let x := add(point, shl(5, bits)) } gt(x, point) {} {
                 x := sub(x, 32)
-                let one := mload(x)
-                let zero := sub(add(order, 1), one)
+                // One's coordinate, or what is left of one: of the sum, or beside it.
                 switch and(size, 1)
-                case 0 { sum := mulmod(zero, sum, order) }
-                default { sum := addmod(zero, mulmod(one, sum, order), order) }
+                case 0 { sum := mulmod(sub(add(order, 1), mload(x)), sum, order) }
+                default {
+                    let coordinate := mload(x)
+                    sum := addmod(sub(add(order, 1), coordinate), mulmod(coordinate, sum, order), order)
+                }
                 size := shr(1, size)
             }
         }
@@ -90,21 +125,32 @@ library Multilinear {
             // The last doubling writes pairs: one word more than an odd size.
             mstore(0x40, add(table, shl(5, add(size, 1))))
             mstore(table, 1)
+            size := sub(size, 1)
             for { let left := bits } left {} {
                 left := sub(left, 1)
                 let x := mload(point)
+                let y := sub(add(order, 1), x)
                 point := add(point, 32)
-                // Entries needed after this coordinate, rounded up to whole pairs, and those before it.
-                let needed := shr(left, add(size, sub(shl(left, 1), 1)))
-                let from := add(table, shl(5, shr(1, add(needed, 1))))
-                let to := add(table, shl(6, shr(1, add(needed, 1))))
-                for {} gt(from, table) {} {
+                // Entries are made in pairs, of the last one that is needed after this coordinate and those before it.
+                let pairs := add(shr(add(left, 1), size), 1)
+                let from := add(table, shl(5, pairs))
+                let to := add(table, shl(6, pairs))
+                if and(pairs, 1) {
                     from := sub(from, 32)
                     to := sub(to, 64)
                     let weight := mload(from)
-                    let high := mulmod(weight, x, order)
-                    mstore(add(to, 32), high)
-                    mstore(to, addmod(weight, sub(order, high), order))
+                    mstore(add(to, 32), mulmod(weight, x, order))
+                    mstore(to, mulmod(weight, y, order))
+                }
+                for {} gt(from, table) {} {
+                    from := sub(from, 64)
+                    to := sub(to, 128)
+                    let weight := mload(add(from, 32))
+                    mstore(add(to, 96), mulmod(weight, x, order))
+                    mstore(add(to, 64), mulmod(weight, y, order))
+                    weight := mload(from)
+                    mstore(add(to, 32), mulmod(weight, x, order))
+                    mstore(to, mulmod(weight, y, order))
                 }
             }
         }

@@ -20,13 +20,16 @@ library Points {
     /// other subgroups.
     function areValid(uint256 data, uint256 count) internal pure returns (bool valid) {
         assembly ("memory-safe") {
-            valid := 1
+            let prime := PRIME
+            let bad := 0
             for { let end := add(data, shl(6, count)) } lt(data, end) { data := add(data, 64) } {
                 let x := calldataload(data)
                 let y := calldataload(add(data, 32))
-                let onCurve := eq(mulmod(y, y, PRIME), addmod(mulmod(mulmod(x, x, PRIME), x, PRIME), 3, PRIME))
-                valid := and(valid, or(and(onCurve, and(lt(x, PRIME), lt(y, PRIME))), iszero(or(x, y))))
+                // Zero on the curve; reduced coordinates make a zero of the comparisons.
+                let off := sub(mulmod(y, y, prime), addmod(mulmod(mulmod(x, x, prime), x, prime), 3, prime))
+                if or(or(off, iszero(lt(x, prime))), iszero(lt(y, prime))) { bad := or(bad, or(x, y)) }
             }
+            valid := iszero(bad)
         }
     }
 

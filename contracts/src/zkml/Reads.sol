@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Multilinear} from "./Multilinear.sol";
 import {CONV, MAX_POOL, Plan} from "./Plan.sol";
-import {minus, plus, times} from "./Scalars.sol";
+import {ORDER, minus, plus, times} from "./Scalars.sol";
 import {Session, Sessions} from "./Session.sol";
 import {Windows} from "./Windows.sol";
 
@@ -194,11 +194,19 @@ library Reads {
         unchecked {
             (uint256 yBits,) = _tileBits(pool.rows, 0);
             (uint256 xBits,) = _tileBits(pool.columns, 0);
-            uint256 y = pool.y + 32 * (pool.rows.cellBits - yBits);
-            uint256 x = pool.x + 32 * (pool.columns.cellBits - xBits);
-            for (uint256 cell = 0; cell < 1 << (yBits + xBits); ++cell) {
-                uint256 weight = times(weights[cell], Multilinear.corner(cell >> xBits, yBits, y));
-                value += times(weight, Multilinear.corner(cell, xBits, x));
+            // By row, then by column of the window.
+            uint256 ofRows = Multilinear.weights(1 << yBits, yBits, pool.y + 32 * (pool.rows.cellBits - yBits));
+            uint256 ofColumns = Multilinear.weights(1 << xBits, xBits, pool.x + 32 * (pool.columns.cellBits - xBits));
+            uint256 cells;
+            assembly ("memory-safe") {
+                cells := weights
+            }
+            for (uint256 end = ofRows + (32 << yBits); ofRows < end; ofRows += 32) {
+                uint256 ofRow = Multilinear.inner(1 << xBits, ofColumns, cells, 32);
+                cells += 32 << xBits;
+                assembly ("memory-safe") {
+                    value := addmod(value, mulmod(mload(ofRows), ofRow, ORDER), ORDER)
+                }
             }
             value = times(value, _tiles(pool));
         }

@@ -379,19 +379,21 @@ library RowCoefficients {
                 uint256 layer = Plan.layer(session.plan, i);
                 if (Plan.byteAt(layer, Plan.MASK_CELL) == 0) continue;
                 uint256 weight = times(place, session.weight(Inference.kept(session, i, 2)));
-                _add(session.firstRows, row, times(weight, _inputMask(session, layer)));
+                weight = times(weight, _inputMask(session, layer, Inference.kept(session, i, 3)));
+                _add(session.firstRows, row, weight);
             }
         }
     }
 
-    /// @dev The mask's cell among those of the layer's weights, and its cell in the mask segment.
-    function _inputMask(Session memory session, uint256 layer) private pure returns (uint256) {
+    /// @dev The mask's cell among those of the layer's weights, after the digits of the bias, and its cell in the mask segment.
+    function _inputMask(Session memory session, uint256 layer, uint256 corners) private pure returns (uint256 value) {
         unchecked {
-            uint256 bits = Plan.byteAt(layer, Plan.JOINT_BITS);
-            uint256 cell = Plan.uint32At(layer, Plan.BIAS_AT) + Plan.byteAt(layer, Plan.BIAS_DIGITS);
-            uint256 value = Multilinear.corner(cell, bits, session.pointFor(bits));
-            cell = Plan.byteAt(layer, Plan.MASK_CELL);
-            return times(value, Multilinear.corner(cell, MASK_BITS, session.rowPointFor(MASK_BITS)));
+            uint256 cell = Plan.byteAt(layer, Plan.MASK_CELL);
+            value = Multilinear.corner(cell, MASK_BITS, session.rowPointFor(MASK_BITS));
+            corners += 32 * Plan.byteAt(layer, Plan.BIAS_DIGITS);
+        }
+        assembly ("memory-safe") {
+            value := mulmod(value, mload(corners), ORDER)
         }
     }
 
@@ -509,15 +511,13 @@ library RowCoefficients {
             uint256 extra = Plan.byteAt(layer, Plan.EXTRA_BITS);
             uint256 r = session.pointFor(bits);
             uint256 point = enter(session, bits, part);
-            sum = times(Multilinear.corner(0, extra, r), Multilinear.corner(0, extra, point));
-            uint256 joint = Plan.joint(session.plan, index);
-            sum = times(sum, Plan.equalOver(joint, r + 32 * extra, point + 32 * extra));
-            uint256 first = Plan.uint32At(layer, Plan.BIAS_AT);
-            uint256 end = first + Plan.byteAt(layer, Plan.BIAS_DIGITS);
-            for (; first < end; ++first) {
-                uint256 digit = times(Multilinear.corner(first, bits, r), Multilinear.corner(first, bits, point));
-                sum = plus(sum, digit);
-            }
+            sum = 1;
+            if (extra != 0) sum = times(Multilinear.corner(0, extra, r), Multilinear.corner(0, extra, point));
+            sum = times(sum, Plan.equalOver(Plan.joint(session.plan, index), r + 32 * extra, point + 32 * extra));
+            uint256 digits = Plan.byteAt(layer, Plan.BIAS_DIGITS);
+            if (digits == 0) return sum;
+            uint256 table = Multilinear.corners(Plan.uint32At(layer, Plan.BIAS_AT), digits, bits, point);
+            sum = plus(sum, Multilinear.inner(digits, Inference.kept(session, index, 3), table, 32));
         }
     }
 }

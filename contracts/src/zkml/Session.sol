@@ -203,10 +203,17 @@ library Sessions {
     /// @dev Whether `count` words of calldata are reduced scalars.
     function areScalars(uint256 data, uint256 count) internal pure returns (bool valid) {
         assembly ("memory-safe") {
-            valid := 1
-            for { let end := add(data, shl(5, count)) } lt(data, end) { data := add(data, 32) } {
-                valid := and(valid, lt(calldataload(data), ORDER))
+            let most := sub(ORDER, 1)
+            let bad := 0
+            let end := add(data, shl(5, count))
+            for { let whole := add(data, shl(5, and(count, not(3)))) } lt(data, whole) { data := add(data, 128) } {
+                bad := or(bad, gt(calldataload(data), most))
+                bad := or(bad, gt(calldataload(add(data, 32)), most))
+                bad := or(bad, gt(calldataload(add(data, 64)), most))
+                bad := or(bad, gt(calldataload(add(data, 96)), most))
             }
+            for {} lt(data, end) { data := add(data, 32) } { bad := or(bad, gt(calldataload(data), most)) }
+            valid := iszero(bad)
         }
     }
 

@@ -113,7 +113,20 @@ library Windows {
             let order := ORDER
             let weight := mload(weights)
             let step := shl(5, stride)
-            for { let end := add(ofPlaces, shl(5, places)) } lt(ofPlaces, end) { ofPlaces := add(ofPlaces, 32) } {
+            let end := add(ofPlaces, shl(5, places))
+            for { let whole := add(ofPlaces, shl(5, and(places, not(3)))) } lt(ofPlaces, whole) {
+                ofPlaces := add(ofPlaces, 128)
+            } {
+                mstore(sums, addmod(mload(sums), mulmod(mload(ofPlaces), weight, order), order))
+                sums := add(sums, step)
+                mstore(sums, addmod(mload(sums), mulmod(mload(add(ofPlaces, 32)), weight, order), order))
+                sums := add(sums, step)
+                mstore(sums, addmod(mload(sums), mulmod(mload(add(ofPlaces, 64)), weight, order), order))
+                sums := add(sums, step)
+                mstore(sums, addmod(mload(sums), mulmod(mload(add(ofPlaces, 96)), weight, order), order))
+                sums := add(sums, step)
+            }
+            for {} lt(ofPlaces, end) { ofPlaces := add(ofPlaces, 32) } {
                 mstore(sums, addmod(mload(sums), mulmod(mload(ofPlaces), weight, order), order))
                 sums := add(sums, step)
             }
