@@ -29,7 +29,7 @@ export const deployables = [
 /** What a contract makes in its constructor, compiled as it is: code that does not fit into the contract itself. */
 const parts = {
   InferenceVerifier: [
-    ['src/HyperKzgVerifier.sol', 'HyperKzgVerifier'],
+    ['src/OpeningVerifier.sol', 'OpeningVerifier'],
     ['src/RegistrationVerifier.sol', 'RegistrationVerifier'],
   ],
 };
@@ -45,25 +45,11 @@ export const settings = {
     optimizer: { enabled: true, runs: 1_000 },
     viaIR: false,
   },
-  // For code that is mostly arithmetic with 32-byte constants: those are pushed rather than copied from the code's end, and
-  // small functions are not repeated where they are called, so that the code fits.
+  // For code that is mostly arithmetic with 32-byte constants: pushed where they are used, whatever that adds to the code.
   arithmetic: {
     evmVersion: 'cancun',
     metadata: { appendCBOR: false, bytecodeHash: 'none' },
-    optimizer: {
-      details: {
-        constantOptimizer: true,
-        cse: true,
-        deduplicate: true,
-        inliner: false,
-        jumpdestRemover: true,
-        orderLiterals: true,
-        peephole: true,
-        yul: true,
-      },
-      enabled: true,
-      runs: 200,
-    },
+    optimizer: { enabled: true, runs: 1_000_000 },
     viaIR: false,
   },
 };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
-import {HyperKzgVerifier} from "./HyperKzgVerifier.sol";
+import {OpeningVerifier} from "./OpeningVerifier.sol";
 import {RegistrationVerifier} from "./RegistrationVerifier.sol";
 import {IArchitecturePlanner} from "./interfaces/IArchitecturePlanner.sol";
-import {IHyperKzgVerifier} from "./interfaces/IHyperKzgVerifier.sol";
+import {IOpeningVerifier} from "./interfaces/IOpeningVerifier.sol";
 import {IInferenceVerifier} from "./interfaces/IInferenceVerifier.sol";
 import {IRegistrationVerifier} from "./interfaces/IRegistrationVerifier.sol";
 import {Argument, BLINDING_X, BLINDING_Y, COMMITMENT_HEADER} from "./zkml/Argument.sol";
@@ -40,7 +40,7 @@ contract InferenceVerifier is IInferenceVerifier {
     IArchitecturePlanner public immutable planner;
 
     /// @dev Contracts of their own for what few calls need: with them the code would not fit in one.
-    IHyperKzgVerifier private immutable _hyperKzg;
+    IOpeningVerifier private immutable _openings;
     IRegistrationVerifier private immutable _registrations;
 
     uint256 private immutable TAU_X1;
@@ -63,8 +63,8 @@ contract InferenceVerifier is IInferenceVerifier {
         if (id == DEVELOPMENT_SRS && block.chainid != DEVELOPMENT_CHAIN) revert DevelopmentSetUp(block.chainid);
         srsId = id;
         planner = architecturePlanner;
-        _hyperKzg = new HyperKzgVerifier();
-        _registrations = new RegistrationVerifier(_hyperKzg);
+        _openings = new OpeningVerifier();
+        _registrations = new RegistrationVerifier(_openings);
         (TAU_X1, TAU_X0, TAU_Y1, TAU_Y0) = (tau[0], tau[1], tau[2], tau[3]);
     }
 
@@ -163,7 +163,7 @@ contract InferenceVerifier is IInferenceVerifier {
             mstore(0x40, add(plan, length))
         }
         session.plan = plan;
-        session.hyperKzg = _hyperKzg;
+        session.openings = _openings;
         session.rowBits = Plan.number(plan, Plan.ROW_BITS);
         session.slotBits = Plan.number(plan, Plan.SLOT_BITS);
         session.rounds = Plan.number(plan, Plan.ROUNDS);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
-import {IHyperKzgVerifier} from "./interfaces/IHyperKzgVerifier.sol";
+import {IOpeningVerifier} from "./interfaces/IOpeningVerifier.sol";
 import {IInferenceVerifier} from "./interfaces/IInferenceVerifier.sol";
 import {IRegistrationVerifier} from "./interfaces/IRegistrationVerifier.sol";
 import {Argument, COMMITMENT_HEADER} from "./zkml/Argument.sol";
@@ -15,10 +15,10 @@ contract RegistrationVerifier is IRegistrationVerifier {
     /// @dev A kind of statement, beside the two of {InferenceVerifier}.
     uint256 private constant REGISTRATION = 2;
 
-    IHyperKzgVerifier private immutable _hyperKzg;
+    IOpeningVerifier private immutable _openings;
 
-    constructor(IHyperKzgVerifier hyperKzg) {
-        _hyperKzg = hyperKzg;
+    constructor(IOpeningVerifier openings) {
+        _openings = openings;
     }
 
     /// @inheritdoc IRegistrationVerifier
@@ -68,7 +68,7 @@ contract RegistrationVerifier is IRegistrationVerifier {
             plan := add(plans, 32)
         }
         session.isRegistration = true;
-        session.hyperKzg = _hyperKzg;
+        session.openings = _openings;
         session.rowBits = Plan.number(plan, Plan.ROW_BITS);
         shape.weightRows = Plan.number(plan, Plan.WEIGHT_ROWS);
         shape.opening = Plan.number(plan, Plan.OPENING_BYTES);

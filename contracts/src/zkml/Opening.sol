@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
-import {IHyperKzgVerifier} from "../interfaces/IHyperKzgVerifier.sol";
-import {Mercury} from "./Mercury.sol";
 import {MERCURY} from "./Plan.sol";
 import {Session, Sessions} from "./Session.sol";
 
@@ -32,8 +30,7 @@ library Opening {
         uint256[4] memory tau
     ) internal view returns (bool) {
         bytes memory claim = _claim(session, scheme, commitment, pending, value);
-        if (scheme == MERCURY) return Mercury.holds(session, claim, commitment, value, tau);
-        return session.hyperKzg.holds(claim, _proof(session, length), tau);
+        return session.openings.holds(scheme, claim, _proof(session, length), tau);
     }
 
     /// @dev The transcript's state and what is absorbed of the claim.

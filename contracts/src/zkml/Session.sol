@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
-import {IHyperKzgVerifier} from "../interfaces/IHyperKzgVerifier.sol";
+import {IOpeningVerifier} from "../interfaces/IOpeningVerifier.sol";
 import {IInferenceVerifier} from "../interfaces/IInferenceVerifier.sol";
 import {ORDER, plus, times} from "./Scalars.sol";
 
@@ -13,8 +13,8 @@ struct Session {
     uint256 slotBits;
     uint256 rounds;
     uint256 tauBits;
-    // What checks openings by HyperKZG.
-    IHyperKzgVerifier hyperKzg;
+    // What checks openings.
+    IOpeningVerifier openings;
     // Whether a bad proof reverts; otherwise it makes the call return false.
     bool isRegistration;
     // The transcript's state, and the first byte of the proof that it has not absorbed.

@@ -55,7 +55,8 @@ pub struct ProvenAnswer {
 /// Row length for an architecture: the bits of a row's index.
 ///
 /// Shorter rows are cheaper to prove with; each row costs the verifier a point. This keeps the rows of a proof, those of the weights
-/// and those of the witness, within 32 for a small network and within 64 for a large one, where rows are what proving costs most.
+/// and those of the witness, within 24 for a small network and within 64 for a large one, where longer rows would be what proving
+/// costs most.
 ///
 /// # Errors
 /// [`PlanError`] for an architecture that takes too many rows whatever their length.
@@ -66,13 +67,9 @@ pub fn default_row_bits(architecture: &Architecture) -> Result<usize, PlanError>
             |block: &counterweight_zkml_verifier::plan::WeightBlock| block.offset + (1_usize << block.bits());
         longest.blocks.iter().map(end).max().unwrap_or(1)
     };
-    let most = if cells > LARGE {
-        2 * MOST_DEFAULT_ROWS
-    } else {
-        MOST_DEFAULT_ROWS
-    };
+    let most = if cells > LARGE { MOST_ROWS_LARGE } else { MOST_ROWS };
     for row_bits in FEWEST_ROW_BITS..MOST_ROW_BITS {
-        // Rows may be too short for the network, but not for that alone unfit for longer ones.
+        // Rows that are too short for a network are refused too.
         if let Ok(plan) = Plan::new(architecture, row_bits, Visibility::Public)
             && plan.weight_rows + plan.first.rows + plan.second.rows <= most
         {
@@ -82,8 +79,9 @@ pub fn default_row_bits(architecture: &Architecture) -> Result<usize, PlanError>
     Ok(MOST_ROW_BITS)
 }
 
-/// Rows of a proof that [`default_row_bits`] goes up to for a small network.
-const MOST_DEFAULT_ROWS: usize = 32;
+/// Rows of a proof that [`default_row_bits`] goes up to, for a small and for a large network.
+const MOST_ROWS: usize = 24;
+const MOST_ROWS_LARGE: usize = 64;
 /// Cells of weights from which a network is large.
 const LARGE: usize = 1 << 19;
 

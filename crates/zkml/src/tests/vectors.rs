@@ -138,7 +138,6 @@ fn what_gas_is_measured_on_verifies() {
             .into_iter()
             .map(|example| {
                 let row_bits = default_row_bits(example.network.architecture()).unwrap();
-                assert_eq!(row_bits, 13, "{}", example.name);
                 model(
                     &Srs::development(row_bits).unwrap(),
                     Scheme::Mercury,

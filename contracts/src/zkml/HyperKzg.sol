@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
-import {IHyperKzgVerifier} from "./interfaces/IHyperKzgVerifier.sol";
-import {Opening} from "./zkml/Opening.sol";
-import {Points} from "./zkml/Points.sol";
-import {HALF, ORDER, Scalars, minus, plus, times} from "./zkml/Scalars.sol";
-import {Session, Sessions} from "./zkml/Session.sol";
+import {Points} from "./Points.sol";
+import {HALF, ORDER, Scalars, minus, plus, times} from "./Scalars.sol";
+import {Session, Sessions} from "./Session.sol";
 
-/// @title HyperKzgVerifier
-/// @notice See {IHyperKzgVerifier}. A contract of its own because few proofs need it, and {InferenceVerifier} is at the limit of
-/// what one contract's code may be.
-contract HyperKzgVerifier is IHyperKzgVerifier {
+/// @title Openings by HyperKZG (docs/spec/opening.md)
+/// @dev Points and scalars of the proof were checked by the caller.
+library HyperKzg {
     using Sessions for Session;
 
     /// @dev Challenges and what follows from them.
@@ -26,36 +23,14 @@ contract HyperKzgVerifier is IHyperKzgVerifier {
         uint256 powers;
     }
 
-    /// @inheritdoc IHyperKzgVerifier
-    function holds(bytes calldata claim, bytes calldata proof, uint256[4] calldata tau) external view returns (bool) {
-        bytes memory copy = claim;
-        uint256 commitment;
-        uint256 value;
-        Session memory session;
-        assembly ("memory-safe") {
-            commitment := add(copy, 32)
-            value := mload(add(copy, mload(copy)))
-        }
-        unchecked {
-            session.rowPoint = commitment + Opening.POINT_AT;
-            commitment += Opening.COMMITMENT_AT;
-            session.rowBits = claim.length / 32 - Opening.CLAIM_WORDS;
-        }
-        uint256 data;
-        assembly ("memory-safe") {
-            data := proof.offset
-        }
-        session.next = data;
-        return _holds(session, copy, commitment, value, tau);
-    }
-
-    function _holds(
+    /// @dev As {Mercury}'s.
+    function holds(
         Session memory session,
         bytes memory claim,
         uint256 commitment,
         uint256 value,
         uint256[4] memory tau
-    ) private view returns (bool) {
+    ) internal view returns (bool) {
         unchecked {
             uint256 proof = session.next;
             uint256 rowBits = session.rowBits;
