@@ -80,7 +80,9 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     }
     let upload = 4 * coordinates;
     let dealing = &dealings[0];
-    let keys = 32 * (1 + dealing.key.len() + dealing.seed.len()) + 66 * dealing.shares.len();
+    let sharing = &dealing.sharing;
+    let published = 32 * (3 + sharing.combination.len()) + (2 + 3 * 32) * sharing.digests.len();
+    let keys = 32 + published + 66 * dealing.shares.len();
     let answer = unmaskings
         .first()
         .map_or(0, |one| 34 * (one.seeds.len() + one.keys.len()));

@@ -14,8 +14,9 @@
 //!
 //! # Differences from the papers
 //!
-//! - Shares are Feldman's (FOCS 1987): the commitments bind a dealing to the announced key, tell a wrong share from a
-//!   right one, and let anyone check what was recovered. Threshold and neighbours are the group's.
+//! - Shares are verifiable, after Baghery's Π (ePrint 2023/1669): digests tell a wrong share from a right one, one
+//!   combination of the polynomials shows each neighbour that its shares are on them and that the key dealt is the one
+//!   announced, and anyone checks what was recovered. Threshold and neighbours are the group's.
 //! - Shares are published rather than sent to a server. Seeds of survivors' self-masks tell nothing beyond the sum, as
 //!   long as the pairwise masks between two honest survivors stay secret.
 //! - Masks are words of ChaCha20 under a 256-bit key in Z_2^32; the sum is read as signed.
@@ -39,4 +40,5 @@ pub use self::{
     keys::PublicKey,
     member::{Announcement, Dealing, MaskError, Member, Unmasking},
     recovery::{RecoverError, recover},
+    sharing::Sharing,
 };

@@ -8,12 +8,9 @@ use zeroize::Zeroizing;
 use super::{
     group::{Group, GroupError, Place},
     keys::{PairSecret, PublicKey, SecretKey, apply_channel, apply_mask, check_seed, self_seed},
-    sharing::{Commitments, Polynomial, Published, all_hold, holds, random_scalar, read_scalar},
+    sharing::{Checked, Shares, Sharing, all_open, deal, random_scalar, read_scalar},
 };
-use curve25519_dalek::{
-    Scalar,
-    edwards::{CompressedEdwardsY, EdwardsPoint},
-};
+use curve25519_dalek::Scalar;
 
 /// Step 1: a member's key for this round and no other, signed by its account on the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +26,8 @@ pub struct Announcement {
 pub struct Dealing {
     /// Whose.
     pub from: Place,
-    /// Commitments to the polynomial of its key.
-    pub key: Published,
-    /// Commitments to the polynomial of its self-mask's seed.
-    pub seed: Published,
+    /// What anyone may read of how its key and its self-mask's seed are shared.
+    pub sharing: Sharing,
     /// For each neighbour that announced a key its two shares, encrypted to it.
     pub shares: BTreeMap<Place, [u8; 64]>,
 }
@@ -139,9 +134,6 @@ struct Peer {
     pair: PairSecret,
 }
 
-/// A share that was dealt, and the commitment to it.
-type Claim = (EdwardsPoint, Zeroizing<Scalar>);
-
 enum Stage {
     Announced,
     Dealt(Dealing),
@@ -149,7 +141,7 @@ enum Stage {
         /// Everybody in the group that takes part.
         part: BTreeSet<Place>,
         /// Shares of the neighbours that do: of the key and of the seed.
-        shares: BTreeMap<Place, [Zeroizing<Scalar>; 2]>,
+        shares: BTreeMap<Place, Shares>,
         answered: Option<BTreeSet<Place>>,
     },
 }
@@ -221,22 +213,21 @@ impl Member {
             self.peers.insert(place, Peer { key, pair });
         }
         check_neighbours(&self.group, self.peers.len())?;
-        let threshold = self.group.threshold;
-        let key = Polynomial::new(&self.secret.to_scalar(), threshold, random);
-        let seed = Polynomial::new(&self.seed, threshold, random);
-        let encrypt = |(to, peer): (&Place, &Peer)| {
-            let seat = self.group.seat(self.place, *to)?;
+        let seat = |place: &Place| Some((*place, self.group.seat(self.place, *place)?));
+        let to: Vec<_> = self.peers.keys().filter_map(seat).collect();
+        let key = self.secret.to_scalar();
+        let (sharing, shares) = deal(&self.group, self.place, [&key, &self.seed], &to, random);
+        let encrypt = |((to, peer), [key, seed]): ((&Place, &Peer), &Shares)| {
             let mut message = [0; 64];
-            message[..32].copy_from_slice(key.share(seat).as_bytes());
-            message[32..].copy_from_slice(seed.share(seat).as_bytes());
+            message[..32].copy_from_slice(key.as_bytes());
+            message[32..].copy_from_slice(seed.as_bytes());
             apply_channel(&mut message, &peer.pair.channel(&self.group, self.place, *to));
-            Some((*to, message))
+            (*to, message)
         };
         let dealing = Dealing {
             from: self.place,
-            key: key.publish(),
-            seed: seed.publish(),
-            shares: self.peers.iter().filter_map(encrypt).collect(),
+            sharing,
+            shares: self.peers.iter().zip(&shares).map(encrypt).collect(),
         };
         self.stage = Stage::Dealt(dealing.clone());
         Ok(dealing)
@@ -270,30 +261,22 @@ impl Member {
             return Err(MaskError::OtherMessage { place: self.place.0 });
         }
         check_members(&self.group, part.len())?;
-        let mut places = Vec::new();
-        let mut claims = Vec::new();
+        let mut shares = BTreeMap::new();
+        let mut sharings = Vec::new();
+        let wrong = |from: Place| MaskError::WrongDealing { place: from.0 };
         for dealing in dealings {
             if let Some(peer) = self.peers.get(&dealing.from) {
-                let wrong = MaskError::WrongDealing {
-                    place: dealing.from.0,
-                };
-                claims.extend(self.open(peer, dealing).ok_or(wrong)?);
-                places.push(dealing.from);
+                let (checked, own) = self.open(peer, dealing).ok_or(wrong(dealing.from))?;
+                sharings.push((dealing.from, checked));
+                shares.insert(dealing.from, own);
             }
         }
-        let (pairs, _) = claims.as_chunks::<2>();
-        if !all_hold(&claims, &check_seed(&self.group, &self.seed)) {
-            let is_wrong =
-                |pair: &[Claim; 2]| pair.iter().any(|(commitment, share)| !holds(commitment, share));
-            let wrong = places.iter().zip(pairs).find(|(_, pair)| is_wrong(pair));
-            let place = wrong.map_or(self.place, |(place, _)| *place).0;
-            return Err(MaskError::WrongDealing { place });
+        let check_seed = check_seed(&self.group, &self.seed);
+        let all: Vec<_> = sharings.iter().map(|(_, checked)| checked).collect();
+        if !all_open(&all, &check_seed) {
+            let one = sharings.iter().find(|(_, one)| !all_open(&[one], &check_seed));
+            return Err(wrong(one.map_or(self.place, |(from, _)| *from)));
         }
-        let shares: BTreeMap<Place, [Zeroizing<Scalar>; 2]> = places
-            .into_iter()
-            .zip(pairs)
-            .map(|(place, [(_, key), (_, seed)])| (place, [key.clone(), seed.clone()]))
-            .collect();
         check_neighbours(&self.group, shares.len())?;
         let mut masked: Vec<u32> = vector.iter().map(|value| *value as u32).collect();
         apply_mask(&mut masked, &self_seed(&self.group, &self.seed, self.place), true);
@@ -309,13 +292,11 @@ impl Member {
         Ok(masked)
     }
 
-    /// The two shares dealt to this member, of the key and of the seed, with what was committed to.
-    fn open(&self, peer: &Peer, dealing: &Dealing) -> Option<[Claim; 2]> {
-        let threshold = self.group.threshold;
-        let key = Commitments::read(&dealing.key, threshold)?;
-        let seed = Commitments::read(&dealing.seed, threshold)?;
+    /// The two shares dealt to this member, of the key and of the seed, if they are those that were published.
+    fn open(&self, peer: &Peer, dealing: &Dealing) -> Option<(Checked, Shares)> {
+        let checked = dealing.sharing.check(&self.group, dealing.from)?;
         // The key that is dealt is the one that was announced.
-        if key.secret().to_montgomery().to_bytes() != peer.key.0 {
+        if checked.key().to_montgomery().to_bytes() != peer.key.0 {
             return None;
         }
         let mut message = Zeroizing::new(*dealing.shares.get(&self.place)?);
@@ -323,13 +304,13 @@ impl Member {
             &mut *message,
             &peer.pair.channel(&self.group, dealing.from, self.place),
         );
-        let seat = self.group.seat(dealing.from, self.place)?;
         let (words, _) = message.as_chunks::<32>();
         let share = |word: &[u8; 32]| Some(Zeroizing::new(read_scalar(*word)?));
-        Some([
-            (key.at(seat), share(&words[0])?),
-            (seed.at(seat), share(&words[1])?),
-        ])
+        let shares = [share(&words[0])?, share(&words[1])?];
+        let own = (self.place, self.group.seat(dealing.from, self.place)?);
+        checked
+            .fits(&dealing.sharing, dealing.from, own, &shares)
+            .then_some((checked, shares))
     }
 
     /// Step 4: one share for each neighbour that took part. The same survivors get the same answer again.
@@ -408,12 +389,9 @@ fn check_neighbours(group: &Group, got: usize) -> Result<(), MaskError> {
 }
 
 impl Announcement {
-    /// Whether a dealing's commitment is to the announced key.
+    /// Whether what is dealt is the announced key.
     pub(super) fn is_dealt_by(&self, dealing: &Dealing) -> bool {
-        let first = dealing
-            .key
-            .first()
-            .and_then(|bytes| CompressedEdwardsY(*bytes).decompress());
-        first.is_some_and(|point| point.to_montgomery().to_bytes() == self.key.0)
+        let key = dealing.sharing.key();
+        key.is_some_and(|point| point.to_montgomery().to_bytes() == self.key.0)
     }
 }

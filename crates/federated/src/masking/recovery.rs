@@ -6,10 +6,10 @@ use curve25519_dalek::Scalar;
 use rayon::prelude::*;
 
 use super::{
-    group::{Group, GroupError, Place, Seat},
+    group::{Group, GroupError, Place},
     keys::{PublicKey, agree_recovered, apply_mask, self_seed},
     member::{Announcement, Dealing, Unmasking},
-    sharing::{Commitments, Published, combine, holds, opens, read_scalar},
+    sharing::{Kind, combine, read_scalar},
 };
 
 /// Why there is no sum.
@@ -112,7 +112,7 @@ pub fn recover(
         .try_fold(zero, |mut sum, place| {
             let dealing = dealt[place];
             if survivors.contains(place) {
-                let secret = open(group, *place, &dealing.seed, unmaskings, |one| &one.seeds)?;
+                let secret = open(group, dealing, Kind::Seed, unmaskings)?;
                 apply_mask(&mut sum, &self_seed(group, &secret, *place), true);
                 return Ok::<_, RecoverError>(sum);
             }
@@ -124,7 +124,7 @@ pub fn recover(
             if staying.is_empty() {
                 return Ok(sum);
             }
-            let secret = open(group, *place, &dealing.key, unmaskings, |one| &one.keys)?;
+            let secret = open(group, dealing, Kind::Key, unmaskings)?;
             for other in staying {
                 let pair = agree_recovered(&secret, &keys[&other])
                     .ok_or(RecoverError::NotDealt { place: other.0 })?;
@@ -152,47 +152,45 @@ fn added(mut left: Vec<u32>, right: &[u32]) -> Vec<u32> {
     left
 }
 
-/// A place's secret from the published shares of one kind.
+/// A dealt secret from its published shares.
 fn open(
     group: &Group,
-    place: Place,
-    published: &Published,
+    dealing: &Dealing,
+    kind: Kind,
     unmaskings: &[Unmasking],
-    kind: impl Fn(&Unmasking) -> &BTreeMap<Place, [u8; 32]>,
 ) -> Result<Scalar, RecoverError> {
-    let threshold = usize::from(group.threshold);
-    let shares: BTreeMap<Place, Option<(Seat, Scalar)>> = unmaskings
-        .iter()
-        .filter_map(|one| {
-            let seat = group.seat(place, one.from)?;
-            let share = kind(one).get(&place)?;
-            Some((one.from, read_scalar(*share).map(|share| (seat, share))))
-        })
-        .collect();
-    let readable: Vec<(Seat, Scalar)> = shares.values().flatten().copied().collect();
-    // The usual case is checked once, by what comes out.
-    if readable.len() >= threshold {
-        let secret = combine(&readable[..threshold]);
-        if opens(published, &secret) {
-            return Ok(secret);
+    let place = dealing.from;
+    let mut right = BTreeMap::new();
+    let mut wrong = BTreeSet::new();
+    for one in unmaskings {
+        let shares = if kind == Kind::Key { &one.keys } else { &one.seeds };
+        let (Some(seat), Some(bytes)) = (group.seat(place, one.from), shares.get(&place)) else {
+            continue;
+        };
+        match read_scalar(*bytes) {
+            Some(share) if dealing.sharing.has(kind, place, one.from, &share) => {
+                right.insert(one.from, (seat, share));
+            }
+            _ => {
+                wrong.insert(one.from.0);
+            }
         }
     }
-    let not_dealt = RecoverError::NotDealt { place: place.0 };
-    let commitments = Commitments::read(published, group.threshold).ok_or(not_dealt)?;
-    let right: BTreeMap<Place, (Seat, Scalar)> = shares
-        .iter()
-        .filter_map(|(from, share)| Some((*from, (*share)?)))
-        .filter(|(_, (seat, share))| holds(&commitments.at(*seat), share))
-        .collect();
-    if right.len() >= threshold {
-        let enough: Vec<_> = right.into_values().take(threshold).collect();
-        return Ok(combine(&enough));
+    let needed = usize::from(group.threshold);
+    if right.len() < needed {
+        return Err(RecoverError::TooFewShares {
+            place: place.0,
+            needed: group.threshold,
+            got: right.len(),
+            wrong: wrong.into_iter().collect(),
+        });
     }
-    let wrong = shares.keys().filter(|from| !right.contains_key(from));
-    Err(RecoverError::TooFewShares {
-        place: place.0,
-        needed: group.threshold,
-        got: right.len(),
-        wrong: wrong.map(|from| from.0).collect(),
-    })
+    let enough: Vec<_> = right.into_values().take(needed).collect();
+    let secret = combine(&enough);
+    // The digests are the dealer's: shares that fit them and give another secret are what it dealt.
+    if dealing.sharing.opens(kind, &secret) {
+        Ok(secret)
+    } else {
+        Err(RecoverError::NotDealt { place: place.0 })
+    }
 }

@@ -9,6 +9,7 @@ use rand_core::{RngCore as _, SeedableRng as _};
 use super::{
     Announcement, Dealing, Group, GroupError, MaskError, Member, Place, PublicKey, RecoverError, Unmasking,
     fraction_bits, recover,
+    sharing::{Kind, share_digest},
 };
 
 const COORDINATES: usize = 37;
@@ -358,12 +359,28 @@ fn a_spoilt_message_is_refused_and_named() {
         masked(&|all| assert!(all[2].shares.remove(&Place(0)).is_some())),
         wrong
     );
-    assert_eq!(masked(&|all| all[2].key[0] = all[1].key[0]), wrong);
-    assert_eq!(masked(&|all| all[2].key[1] = all[1].key[1]), wrong);
-    assert_eq!(masked(&|all| all[2].seed[0] = all[1].seed[0]), wrong);
-    assert_eq!(masked(&|all| assert!(all[2].seed.pop().is_some())), wrong);
+    for which in 0..3 {
+        assert_eq!(
+            masked(&|all| all[2].sharing.points[which] = all[1].sharing.points[which]),
+            wrong
+        );
+        assert_eq!(
+            masked(&|all| all[2].sharing.digests.get_mut(&Place(0)).unwrap()[which][9] ^= 1),
+            wrong
+        );
+    }
+    for coefficient in 0..3 {
+        assert_eq!(
+            masked(&|all| all[2].sharing.combination[coefficient][3] ^= 1),
+            wrong
+        );
+    }
     assert_eq!(
-        masked(&|all| all[0].seed.swap(0, 1)),
+        masked(&|all| assert!(all[2].sharing.combination.pop().is_some())),
+        wrong
+    );
+    assert_eq!(
+        masked(&|all| all[0].sharing.combination.swap(0, 1)),
         Some(MaskError::OtherMessage { place: 0 })
     );
     assert_eq!(
@@ -401,6 +418,19 @@ fn wrong_shares_are_left_out_and_named_where_too_few_remain() {
         panic!()
     };
     assert!(got < 4 && !wrong.is_empty() && wrong.iter().all(|place| *place < 3));
+}
+
+/// A dealer and a neighbour in league: the digest is of the share, the share is off the polynomial.
+#[test]
+fn a_dealer_whose_published_shares_give_another_secret_is_named() {
+    let mut run = complete();
+    let (dealer, friend) = (Place(5), Place(1));
+    let share = run.unmaskings[1].seeds.get_mut(&dealer).unwrap();
+    share[0] ^= 1;
+    let off = super::sharing::read_scalar(*share).unwrap();
+    let digests = run.dealings[5].sharing.digests.get_mut(&friend).unwrap();
+    digests[1] = share_digest(Kind::Seed, dealer, friend, &off);
+    assert_eq!(run.recover(), Err(RecoverError::NotDealt { place: 5 }));
 }
 
 #[test]
