@@ -218,7 +218,7 @@ impl Valuation {
 }
 
 /// The positive part of each total as a part of all of them, rounded down, at most the cap each.
-fn contributions(totals_nano: &[i64], cap: Ppm) -> Vec<Ppm> {
+pub(crate) fn contributions(totals_nano: &[i64], cap: Ppm) -> Vec<Ppm> {
     let positive = |total: &i64| u128::try_from(*total).unwrap_or(0);
     let whole: u128 = totals_nano.iter().map(positive).sum();
     totals_nano
@@ -235,7 +235,7 @@ fn contributions(totals_nano: &[i64], cap: Ppm) -> Vec<Ppm> {
 
 /// In units of 10^-9, half to even. A loss above 2^35 units, some 34 nats, counts as that: a hundred thousand rounds of
 /// it still add up to an integer that a canonical document can hold.
-fn nano(loss: f64) -> i64 {
+pub(crate) fn nano(loss: f64) -> i64 {
     const MOST: f64 = (1_u64 << 35) as f64;
     let scaled = (loss * 1e9).round_ties_even();
     // A loss is never below zero; one of infinity or NaN counts as the largest.

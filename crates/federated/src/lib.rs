@@ -2,7 +2,7 @@
 //!
 //! What a study is: [`study`]. A member's data: [`table`]. The model: [`architecture`], [`parameters`],
 //! [`training`]. What travels: [`update`]. What everyone recomputes: [`aggregate`], [`rules`],
-//! [`server_optimiser`], [`contribution`]. What must be recorded: [`ledger`]. Who runs it: [`coordinator`], [`member`], [`round`], over
+//! [`server_optimiser`], [`contribution`], [`scoring`]. What must be recorded: [`ledger`]. Who runs it: [`coordinator`], [`member`], [`round`], over
 //! [`http`] ([`wire`]) or in one process. Who checks it: [`audit`]. Who spoils it, in tests: [`attack`].
 
 #![forbid(unsafe_code)]
@@ -27,6 +27,7 @@ pub mod parameters;
 pub mod privacy;
 pub mod round;
 pub mod rules;
+pub mod scoring;
 pub mod server_optimiser;
 pub mod simulation;
 pub mod study;

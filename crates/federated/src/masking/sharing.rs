@@ -83,7 +83,7 @@ pub(super) fn share_digest(kind: Kind, dealer: Place, to: Place, share: &Scalar)
     text[9..11].copy_from_slice(&dealer.0.to_be_bytes());
     text[11..13].copy_from_slice(&to.0.to_be_bytes());
     text[13..].copy_from_slice(share.as_bytes());
-    Sha256::digest(&*text).into()
+    Sha256::digest(*text).into()
 }
 
 /// Shares the two secrets among neighbours: what is published, and each neighbour's shares.
