@@ -51,76 +51,70 @@ pub fn leave_one_group_out(
     Ok((loss, values))
 }
 
-/// Scores of members from values of groups.
-#[derive(Debug, Clone, PartialEq)]
+/// Values of members, from values of groups over the rounds.
+///
+/// Values are added up as they are, so that rounds in which much was won count for more. Standard scores of each round, with
+/// or without a decay, tell free riders from honest members less well (`benches/valuation`).
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupScores {
-    scores: Vec<f64>,
-    rounds: Vec<u32>,
-    totals_nano: Vec<i64>,
+    rounds: Vec<Vec<Option<i64>>>,
+    members: usize,
 }
-
-/// What remains of a score after a round.
-const DECAY: f64 = 0.9;
 
 impl GroupScores {
     /// Before the first round of so many members.
     #[must_use]
     pub fn new(members: usize) -> Self {
         Self {
-            scores: vec![0.0; members],
-            rounds: vec![0; members],
-            totals_nano: vec![0; members],
+            rounds: Vec::new(),
+            members,
         }
     }
 
-    /// Takes in one round: the values of its groups in the order of the grouping. Members that are none of these, and
-    /// groups without a value, are left out.
-    ///
-    /// The score of everyone in a group moves a tenth of the way to the group's standard score in this round. All
-    /// arithmetic is that of IEEE 754 in a fixed order, so everyone gets the same bits.
+    /// Takes in one round: the values of its groups in the order of the grouping, divided among their members, towards
+    /// zero. Members that are none of these, and groups without a value, are left out.
     pub fn observe(&mut self, groups: &Grouping, values_nano: &[i64]) {
-        let count = values_nano.len().min(groups.len());
-        let values: Vec<f64> = values_nano.iter().map(|value| *value as f64).collect();
-        let values = &values[..count];
-        let mean = values.iter().sum::<f64>() / count.max(1) as f64;
-        let squares = values.iter().map(|value| (value - mean) * (value - mean));
-        let deviation = (squares.sum::<f64>() / count.max(1) as f64).sqrt();
-        for (group, (value, nano)) in groups.iter().zip(values.iter().zip(values_nano)) {
-            let standard = if deviation > 0.0 {
-                (value - mean) / deviation
-            } else {
-                0.0
-            };
-            let share = nano / i64::try_from(group.len().max(1)).unwrap_or(i64::MAX);
+        let mut round = vec![None; self.members];
+        for (group, value) in groups.iter().zip(values_nano) {
+            let share = value / i64::try_from(group.len().max(1)).unwrap_or(i64::MAX);
             for member in group {
-                let at = *member as usize;
-                if at >= self.scores.len() {
-                    continue;
+                if let Some(own) = round.get_mut(*member as usize) {
+                    *own = Some(share);
                 }
-                self.scores[at] = DECAY * self.scores[at] + (1.0 - DECAY) * standard;
-                self.rounds[at] += 1;
-                self.totals_nano[at] = self.totals_nano[at].saturating_add(share);
             }
         }
+        self.rounds.push(round);
     }
 
-    /// Each member's score: about zero for the crowd, in standard deviations of groups.
+    /// Members that are scored.
     #[must_use]
-    pub fn scores(&self) -> &[f64] {
-        &self.scores
+    pub fn members(&self) -> usize {
+        self.members
     }
 
     /// Rounds in which each member was scored.
     #[must_use]
-    pub fn rounds(&self) -> &[u32] {
-        &self.rounds
+    pub fn rounds(&self) -> Vec<u32> {
+        let scored = |member: usize| self.rounds.iter().filter(|round| round[member].is_some()).count();
+        (0..self.members).map(|member| scored(member) as u32).collect()
     }
 
-    /// Each member's part of its groups' values over the rounds, in units of 10^-9 of loss: what contributions are
-    /// made from.
+    /// What each member's groups were worth over the rounds, its part of it, in units of 10^-9 of loss: what contributions
+    /// are made from.
     #[must_use]
-    pub fn totals_nano(&self) -> &[i64] {
-        &self.totals_nano
+    pub fn totals_nano(&self) -> Vec<i64> {
+        self.last_nano(self.rounds.len())
+    }
+
+    /// The same over the last so many rounds.
+    #[must_use]
+    pub fn last_nano(&self, rounds: usize) -> Vec<i64> {
+        let last = &self.rounds[self.rounds.len().saturating_sub(rounds)..];
+        let total = |member: usize| {
+            let values = last.iter().filter_map(|round| round[member]);
+            values.fold(0_i64, i64::saturating_add)
+        };
+        (0..self.members).map(total).collect()
     }
 }
 
@@ -183,19 +177,19 @@ mod tests {
                 .collect();
             scores.observe(&groups, &values(&sums).1);
         }
-        let worst = scores.scores()[5];
-        assert!((0..9).all(|member| member == 5 || scores.scores()[member] > worst));
+        let totals = scores.totals_nano();
+        assert!((0..9).all(|member| member == 5 || totals[member] > totals[5]));
         assert_eq!(scores.rounds(), [20; 9]);
-        assert!((0..9).all(|member| member == 5 || scores.totals_nano()[member] > scores.totals_nano()[5]));
+        assert_eq!(scores.last_nano(20), totals);
+        assert_ne!(scores.last_nano(3), totals);
     }
 
     #[test]
-    fn groups_of_equal_value_move_nobody_and_strangers_are_left_out() {
-        let mut scores = GroupScores::new(2);
-        scores.observe(&vec![vec![0], vec![1], vec![7]], &[5, 5, 5]);
-        assert_eq!(scores.scores(), [0.0, 0.0]);
+    fn strangers_and_groups_without_a_value_are_left_out() {
+        let mut scores = GroupScores::new(3);
+        scores.observe(&vec![vec![0, 2], vec![1], vec![7]], &[-7, 5, 5]);
         scores.observe(&vec![vec![0], vec![1], vec![7]], &[5]);
-        assert_eq!(scores.rounds(), [2, 1]);
-        assert_eq!(scores.totals_nano(), [10, 5]);
+        assert_eq!(scores.rounds(), [2, 1, 1]);
+        assert_eq!(scores.totals_nano(), [2, 5, -3]);
     }
 }

@@ -12,9 +12,9 @@ pub struct StandingRules {
     pub cap: Ppm,
     /// Scored rounds before a share is paid.
     pub vesting_rounds: u32,
-    /// A score below this, counted in deviations from the members' median, is an outlier's.
+    /// Values below this, counted in deviations from the members' median, are an outlier's.
     pub outlier: f64,
-    /// So many outlying rounds in a row propose an exclusion.
+    /// The rounds whose values are compared, and so many outlying ones in a row propose an exclusion.
     pub patience: u32,
     /// Rounds in which a proposed exclusion can be appealed against.
     pub appeal: u32,
@@ -56,12 +56,14 @@ impl Standing {
         }
     }
 
-    /// After a round: counts outliers by their distance from the median in units of 1.4826 times the median absolute
-    /// deviation, which liars below a half cannot move far. An exclusion that was proposed and not upheld against runs
-    /// out its appeal and then holds.
+    /// After a round: counts outliers among the values of the last rounds, by their distance from the median in units of
+    /// 1.4826 times the median absolute deviation, which liars below a half cannot move far. An exclusion that was
+    /// proposed, and no appeal upheld, holds when the time for appeals is over.
     pub fn observe(&mut self, scores: &GroupScores) {
-        let (centre, deviation) = median_and_deviation(scores.scores());
-        for (standing, score) in self.members.iter_mut().zip(scores.scores()) {
+        let values = scores.last_nano(self.rules.patience as usize);
+        let values: Vec<f64> = values.into_iter().map(|value| value as f64).collect();
+        let (centre, deviation) = median_and_deviation(&values);
+        for (standing, score) in self.members.iter_mut().zip(&values) {
             let outlying = deviation > 0.0 && (score - centre) / deviation < self.rules.outlier;
             standing.outlying = if outlying { standing.outlying + 1 } else { 0 };
             standing.appeal_left = match standing.appeal_left {
@@ -106,14 +108,15 @@ impl Standing {
     /// the cap; none before it is vested or once it is excluded. What is cut off stays with the sponsor.
     #[must_use]
     pub fn shares(&self, scores: &GroupScores) -> Vec<Ppm> {
-        let totals = scores.totals_nano().iter().zip(&self.members);
-        let payable = totals.map(|(total, standing)| if standing.excluded { 0 } else { *total });
-        let payable: Vec<i64> = payable.collect();
+        let totals = scores.totals_nano().into_iter().zip(&self.members);
+        let payable: Vec<i64> = totals
+            .map(|(total, standing)| if standing.excluded { 0 } else { total })
+            .collect();
         let shares = contributions(&payable, self.rules.cap);
         let vested = scores
             .rounds()
-            .iter()
-            .map(|rounds| *rounds >= self.rules.vesting_rounds);
+            .into_iter()
+            .map(|rounds| rounds >= self.rules.vesting_rounds);
         shares
             .into_iter()
             .zip(vested)
