@@ -4,6 +4,8 @@
 //! shuffles. Updates are summed as they are made, one sum a thread; since sums are exact, neither the number of threads
 //! nor their timing changes a bit.
 
+use std::borrow::Cow;
+
 use counterweight_primitives::{MemberIndex, Round, StudyId};
 use rayon::prelude::*;
 
@@ -85,6 +87,19 @@ impl Simulation {
     /// # Errors
     /// [`SimulationError`]; the simulation is then as before the round.
     pub fn round(&mut self, members: &[Dataset]) -> Result<&Parameters, SimulationError> {
+        self.round_of(members.len(), |member| Cow::Borrowed(&members[member]))
+    }
+
+    /// One round of so many members, whose rows are made when it is their turn and dropped after it: for more members
+    /// than memory would hold.
+    ///
+    /// # Errors
+    /// [`SimulationError`]; the simulation is then as before the round.
+    pub fn round_of<'a>(
+        &mut self,
+        members: usize,
+        rows_of: impl Fn(usize) -> Cow<'a, Dataset> + Sync,
+    ) -> Result<&Parameters, SimulationError> {
         let number = self.rounds + 1;
         let coordinates = self.model.values().len();
         let rules = UpdateRules {
@@ -95,14 +110,14 @@ impl Simulation {
             clip: self.settings.clip,
             most_examples: MOST_EXAMPLES,
         };
-        let sum = members
-            .par_iter()
-            .enumerate()
+        let sum = (0..members)
+            .into_par_iter()
             .try_fold(
                 || WeightedSum::new(coordinates),
-                |mut sum, (member, rows)| {
+                |mut sum, member| {
+                    let rows = rows_of(member);
                     let seed = self.shuffle_seed(number, member);
-                    let trained = train(&self.model, rows, &self.settings.local, seed)
+                    let trained = train(&self.model, &rows, &self.settings.local, seed)
                         .map_err(|source| SimulationError::Training { member, source })?;
                     // Here the index is a label that no sum depends on, so more members than a study has may share one.
                     let label = MemberIndex((member % 64) as u8);
@@ -206,6 +221,19 @@ mod tests {
         assert_eq!(one, run(7));
         let all = Dataset::concat(&members(30)).unwrap();
         assert!(evaluate(&one, &all).unwrap().accuracy > 0.9);
+    }
+
+    #[test]
+    fn rows_made_on_demand_give_the_same_bits_as_rows_at_hand() {
+        let members = members(20);
+        let start = || Simulation::new(Parameters::initial(&Architecture::logistic(3), 42), settings());
+        let (mut at_hand, mut made) = (start(), start());
+        for _ in 0..3 {
+            at_hand.round(&members).unwrap();
+            made.round_of(20, |member| Cow::Owned(members[member].clone()))
+                .unwrap();
+        }
+        assert_eq!(at_hand.model(), made.model());
     }
 
     #[test]
