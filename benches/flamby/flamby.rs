@@ -3,6 +3,8 @@
 //! The protocol is that of Ogier du Terrail et al., "FLamby" (NeurIPS 2022 Datasets and Benchmarks), as its code runs it
 //! (github.com/owkin/FLamby, commit edacf54d): see README.md beside this file.
 
+mod hidden;
+
 use std::{
     env, fs,
     io::{self, Write},
@@ -326,6 +328,34 @@ fn run(folder: &Path) -> Result<bool, Error> {
          - Batches are reshuffled at the start of each round here, since a member keeps nothing between rounds; FLamby's\n\
          \x20 run on. FLamby's random generators are PyTorch's, ours ChaCha20: seeds agree in number only."
     )?;
+    let hidden = hidden::measure(&train, &pooled_test)?;
+    writeln!(
+        out,
+        "\nThe recommended method with updates hidden, pooled test:\n\
+         plain sum {:.4}, masked sum {:.4}\n\
+         Each row private, one step a round on all rows, clip 0.5, delta {}:",
+        hidden.plain,
+        hidden.masked,
+        hidden::DELTA
+    )?;
+    for (epsilon, accuracy, noise, spent) in &hidden.private {
+        match epsilon {
+            None => writeln!(out, "no noise           accuracy {accuracy:.4}")?,
+            Some(epsilon) => writeln!(
+                out,
+                "epsilon {epsilon}          accuracy {accuracy:.4}   noise {noise:.3} times the sensitivity, spent {spent:.4}"
+            )?,
+        }
+    }
+    let private = |wanted: f64| {
+        let row = hidden
+            .private
+            .iter()
+            .find(|(epsilon, ..)| *epsilon == Some(wanted));
+        row.map_or((f64::NAN, f64::NAN), |(_, accuracy, _, spent)| {
+            (*accuracy, *spent)
+        })
+    };
     let of = |name: &str| {
         pooled_means
             .iter()
@@ -338,14 +368,23 @@ fn run(folder: &Path) -> Result<bool, Error> {
         ("FedAvg within 0.02 of 0.748", (fedavg - 0.748).abs() <= 0.02),
         ("FedYogi within 0.02 of 0.779", (fedyogi - 0.779).abs() <= 0.02),
         ("recommended at least 0.786", best >= 0.786),
+        ("masked models are the plain ones bit for bit", hidden.same_bits),
+        (
+            "no budget is overdrawn",
+            private(1.0).1 <= 1.0 && private(4.0).1 <= 4.0,
+        ),
     ] {
         writeln!(out, "{} {claim}", if holds { "yes" } else { "no " })?;
         passed &= holds;
     }
     writeln!(
         out,
-        "{{\"bench\":\"flamby\",\"figures\":{{\"fedavg\":{fedavg:.4},\"fedyogi\":{fedyogi:.4},\"best\":{best:.4}}},\
+        "{{\"bench\":\"flamby\",\"figures\":{{\"fedavg\":{fedavg:.4},\"fedyogi\":{fedyogi:.4},\"best\":{best:.4},\
+         \"masked\":{:.4},\"epsilon_1\":{:.4},\"epsilon_4\":{:.4}}},\
          \"ratios\":{{\"fedavg\":{:.4},\"fedyogi\":{:.4},\"best\":{:.4}}}}}",
+        hidden.masked,
+        private(1.0).0,
+        private(4.0).0,
         fedavg / 0.748,
         fedyogi / 0.779,
         best / 0.779

@@ -8,6 +8,7 @@ mod linear;
 mod metrics;
 mod network;
 mod optimiser;
+mod private;
 mod shuffle;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{decimal::Decimal, parameters::Parameters, table::Dataset};
 
 pub use metrics::{Metrics, evaluate};
+pub use private::{PrivateTraining, PrivateTrainingError, train_privately};
 pub use shuffle::ShuffleSeed;
 pub(crate) use shuffle::shuffle;
 
