@@ -5,11 +5,12 @@
 mod keystore;
 mod secret_storage;
 
-use alloy_primitives::{B256, Signature};
+use alloy_primitives::{B256, Signature, keccak256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use counterweight_primitives::Address;
 use counterweight_provenance::signature::{SignatureError, Signer};
+use zeroize::Zeroizing;
 
 pub use keystore::{KeyEntry, Keystore};
 pub use secret_storage::PasswordCost;
@@ -114,6 +115,16 @@ impl LocalKey {
         PrivateKeySigner::from_slice(secret)
             .map(Self)
             .map_err(|_| KeyError::NotASecret)
+    }
+
+    /// A secret of this key's holder for one purpose, which tells nothing of the key or of what it signs: the Keccak-256
+    /// digest of the label, a zero byte and the key.
+    #[must_use]
+    pub fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
+        let mut text = Zeroizing::new(label.as_bytes().to_vec());
+        text.push(0);
+        text.extend_from_slice(&Zeroizing::new(self.0.to_bytes().0)[..]);
+        Zeroizing::new(keccak256(&*text).0)
     }
 
     /// The account it signs for.

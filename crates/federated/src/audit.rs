@@ -159,7 +159,7 @@ impl Audit<'_> {
                     finish,
                 } = &records;
                 let finish = finish.as_ref();
-                let (terms_check, terms) = self.check_terms(state);
+                let (terms_check, terms) = self.check_terms(state, rounds);
                 let mut checks = vec![terms_check];
                 checks.extend(self.check_computation(&records, terms.as_ref()));
                 checks.push(self.check_rewards(state, rounds, finish));

@@ -2,8 +2,8 @@
 //!
 //! A [`Member`] trusts the ledger and its own files. It takes terms and base parameters from anyone, since both are
 //! checked against digests on the ledger; it trains only while its steward's consent allows the purpose, and it
-//! commits at most one digest a round. The update depends on the terms, the round, the base and its own data alone,
-//! so a member that was restarted makes the same one again.
+//! commits at most one digest a round. The update depends on the terms, the round, the base, its own data and its secret
+//! alone, so a member that was restarted makes the same one again.
 
 mod run;
 mod work;
@@ -12,6 +12,8 @@ use std::{sync::Arc, time::Duration};
 
 use counterweight_primitives::{Address, AssetId, ContentDigest, MemberIndex, Round, StudyId};
 use counterweight_provenance::{blobs::BlobError, ledger::ConsentReader};
+
+use zeroize::Zeroizing;
 
 pub use self::{
     run::MemberOptions,
@@ -24,7 +26,7 @@ use crate::{
     round::Refusal,
     study::terms::PublicTerms,
     table::Dataset,
-    training::TrainingError,
+    training::{PrivateTrainingError, TrainingError},
     update::UpdateError,
 };
 
@@ -45,6 +47,8 @@ pub struct MemberSetup {
     pub ledger: Arc<dyn StudyLedger + Send + Sync>,
     /// What its steward allows.
     pub consent: Arc<dyn ConsentReader + Send + Sync>,
+    /// Where the noise of private training comes from, known to nobody else and the same after a restart.
+    pub secret: Zeroizing<[u8; 32]>,
 }
 
 /// One member of one study.
@@ -189,6 +193,9 @@ pub enum MemberError {
     /// Training failed.
     #[error(transparent)]
     Training(#[from] TrainingError),
+    /// Private training failed.
+    #[error(transparent)]
+    PrivateTraining(#[from] PrivateTrainingError),
     /// What was trained is no valid update.
     #[error(transparent)]
     Update(#[from] UpdateError),

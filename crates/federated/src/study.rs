@@ -7,6 +7,7 @@
 mod aggregation;
 mod check;
 pub mod keys;
+pub mod privacy;
 pub mod schema;
 pub mod terms;
 
@@ -126,6 +127,8 @@ pub struct TrainingSection {
     /// Largest L2 norm of an update, above 0 to 127.
     #[serde(default = "clip")]
     pub clip: Decimal,
+    /// What may be told of a row; nothing is promised if absent. `batch` then says nothing: `sample` does.
+    pub privacy: Option<privacy::PrivacySection>,
     /// Time members have to send an update.
     #[serde(default = "minute")]
     pub round_timeout: Seconds,

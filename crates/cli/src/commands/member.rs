@@ -23,7 +23,7 @@ use crate::{
     output::{Answer, Cell},
     project::Project,
     session::{Assets, Session},
-    training::{fund, member_key, read_holdout, read_local, register},
+    training::{ROW_NOISE, fund, member_key, read_holdout, read_local, register},
 };
 
 /// What to do as a member.
@@ -120,6 +120,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         data: member.data.content,
         ledger: Arc::clone(&ledger) as _,
         consent: ledger,
+        secret: key.derive(ROW_NOISE),
     })?;
     let index = running.join()?;
     console.did(

@@ -23,6 +23,9 @@ use crate::{
     session::{Contracts, Session},
 };
 
+/// Names what a member's key gives for the noise of private training.
+pub(crate) const ROW_NOISE: &str = "counterweight/row-noise";
+
 /// How patient the coordinator is.
 pub(crate) fn coordinator_options(members: usize, poll: Duration, context: &Context) -> CoordinatorOptions {
     let defaults = CoordinatorOptions::default();
@@ -63,6 +66,7 @@ pub(crate) fn simulate(
                 data: member.data.content,
                 ledger: Arc::clone(&ledger) as _,
                 consent: ledger,
+                secret: member.key.derive(ROW_NOISE),
             })
             .map_err(CliError::from)
         })

@@ -27,7 +27,12 @@ const REPORT_BYTES_MAX: u64 = 64 << 20;
 const OVERHEAD: u64 = 1 << 16;
 
 impl Audit<'_> {
-    pub(super) fn check_terms(&self, state: &StudyState) -> (Check, Option<PublicTerms>) {
+    pub(super) fn check_terms(
+        &self,
+        state: &StudyState,
+        rounds: &[RoundRecord],
+    ) -> (Check, Option<PublicTerms>) {
+        let mut spent = String::new();
         let mut findings = Findings::new(CheckKind::Terms);
         let place = Place {
             digest: Some(state.terms),
@@ -56,12 +61,33 @@ impl Audit<'_> {
                             format!("they name {}, the ledger purpose {}", read.purpose, state.purpose);
                         findings.wrong(place, problem);
                     }
+                    // A round that expired was trained for too, and again with the same noise.
+                    let opened = u32::try_from(rounds.len()).unwrap_or(u32::MAX);
+                    if let Some(privacy) = &read.privacy {
+                        match privacy.spent(&read.local, opened) {
+                            Err(error) => findings.wrong(place, error),
+                            Ok(epsilon) if epsilon > privacy.epsilon.get() => findings.wrong(
+                                place,
+                                format!(
+                                    "{opened} rounds spent an epsilon of {epsilon:.4}, they promise {}",
+                                    privacy.epsilon.get()
+                                ),
+                            ),
+                            Ok(epsilon) => {
+                                spent = format!(
+                                    "; {opened} rounds spent an epsilon of {epsilon:.4} of the {} promised for each row, at a delta of {}",
+                                    privacy.epsilon.get(),
+                                    privacy.delta.get()
+                                );
+                            }
+                        }
+                    }
                     terms = Some(read);
                 }
             },
         }
         (
-            findings.close(|_| "the terms are the ones on the ledger".to_owned()),
+            findings.close(|_| format!("the terms are the ones on the ledger{spent}")),
             terms,
         )
     }

@@ -2,6 +2,8 @@
 
 use counterweight_primitives::{ContentDigest, MemberIndex, Round};
 use counterweight_provenance::purpose::Purpose;
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
+use zeroize::Zeroizing;
 
 use super::{Member, MemberError, MemberSetup};
 use crate::{
@@ -9,7 +11,7 @@ use crate::{
     ledger::{Phase, RoundRecord, StudyState},
     member_set::MemberSet,
     parameters::Parameters,
-    training::{ShuffleSeed, train},
+    training::{ShuffleSeed, train, train_privately},
     update::{MOST_EXAMPLES, Update, UpdateError, UpdateRules},
 };
 
@@ -55,6 +57,14 @@ impl Member {
         architecture.check().map_err(|error| MemberError::Terms {
             problem: error.to_string(),
         })?;
+        if let Some(privacy) = &member.setup.terms.privacy {
+            let terms = &member.setup.terms;
+            privacy
+                .check(&terms.local, terms.rounds)
+                .map_err(|error| MemberError::Terms {
+                    problem: error.to_string(),
+                })?;
+        }
         let (expected, got) = (
             member.setup.terms.architecture.inputs as usize,
             member.setup.rows.inputs(),
@@ -143,7 +153,8 @@ impl Member {
         }))
     }
 
-    /// Trains from the base parameters: clipped, rounded to fixed point, and the same every time.
+    /// Trains from the base parameters: clipped, rounded to fixed point, and the same every time. Where the terms
+    /// promise privacy of rows, with noise of this member's own.
     ///
     /// # Errors
     /// [`MemberError::ConsentMissing`] where the steward no longer allows it, [`MemberError::OtherBase`] or
@@ -169,8 +180,20 @@ impl Member {
             Parameters::from_safetensors(base).map_err(|source| MemberError::Base { round, source })?;
         base.check_architecture(&terms.architecture)
             .map_err(|source| MemberError::Base { round, source })?;
-        let seed = ShuffleSeed::derive(terms.seed, round.0, &data.0);
-        let trained = train(&base, rows, &terms.local, seed)?;
+        let trained = match &terms.privacy {
+            None => {
+                let seed = ShuffleSeed::derive(terms.seed, round.0, &data.0);
+                train(&base, rows, &terms.local, seed)?
+            }
+            Some(privacy) => {
+                let training = privacy
+                    .training(&terms.local)
+                    .map_err(|error| MemberError::Terms {
+                        problem: error.to_string(),
+                    })?;
+                train_privately(&base, rows, &training, &mut self.noise(round, &got))?
+            }
+        };
         let rules = UpdateRules {
             study: *study,
             round,
@@ -191,6 +214,20 @@ impl Member {
             digest: ContentDigest::of(&bytes),
             bytes,
         })
+    }
+
+    /// Randomness of a round that nobody else can know: the same for the same rows and base, and for no others.
+    fn noise(&self, round: Round, base: &ContentDigest) -> ChaCha20Rng {
+        let MemberSetup {
+            study, data, secret, ..
+        } = &self.setup;
+        let mut text = Zeroizing::new(b"counterweight/row-noise/v1".to_vec());
+        text.extend_from_slice(&**secret);
+        text.extend_from_slice(&study.0.to_le_bytes());
+        text.extend_from_slice(&round.0.to_le_bytes());
+        text.extend_from_slice(&base.0);
+        text.extend_from_slice(&data.0);
+        ChaCha20Rng::from_seed(ContentDigest::of(&text).0)
     }
 
     /// Commits to an update on the ledger, unless that is done.

@@ -112,6 +112,22 @@ fn training(config: &StudyConfig) -> Checked {
             format!("{clip} is not above 0 and at most {LARGEST_CLIP}"),
         );
     }
+    if let Some(section) = &training.privacy {
+        if let Err(error) = section.planned(&training.local_training(), training.rounds) {
+            return refuse("training.privacy", error.to_string());
+        }
+        // What a member's rows share with each other would tell of them beside the noise.
+        if config.data.standardise == Standardise::Member {
+            let problem =
+                "\"member\" tells of rows beside the noise: \"holdout\" or \"none\" with training.privacy";
+            return refuse("data.standardise", problem);
+        }
+        let mean = |column: &crate::study::schema::Column| column.missing == MissingRule::Mean;
+        if let Some(index) = config.data.columns.iter().position(mean) {
+            let problem = "\"mean\" tells of rows beside the noise: a number, \"drop-row\" or \"refuse\" with training.privacy";
+            return refuse(format!("data.columns[{index}].missing"), problem);
+        }
+    }
     if let Err((setting, expected)) = training.aggregation.check() {
         return refuse(
             format!("training.aggregation.{setting}"),
@@ -490,6 +506,45 @@ description = "From Budapest"
                 .to_string();
             assert!(error.contains(message), "{error}");
         }
+    }
+
+    #[test]
+    fn privacy_of_rows_needs_noise_that_can_be_drawn_and_nothing_that_tells_beside_it() {
+        let text = STUDY
+            .replace(
+                "optimiser = \"sgd\"",
+                "optimiser = \"sgd\"\nprivacy = { epsilon = 2, row-clip = 0.5, sample = 0.05 }",
+            )
+            .replace("proximal = 0.01", "")
+            .replace("local-steps = 100", "local-steps = 5")
+            .replace("standardise = \"member\"", "standardise = \"holdout\"");
+        let study = parse(&text);
+        assert_eq!(study.check(), Ok(()));
+        let terms = study.public_terms(None);
+        let privacy = terms.privacy.unwrap();
+        assert!(privacy.spent(&terms.local, 15).unwrap() <= 2.0 && privacy.check(&terms.local, 20).is_err());
+        assert_eq!(
+            PublicTerms::from_bytes(&terms.to_bytes().unwrap()).unwrap(),
+            terms
+        );
+        for (from, to, key) in [
+            ("local-steps = 5", "local-epochs = 5", "training.privacy"),
+            ("epsilon = 2", "epsilon = 0", "training.privacy"),
+            ("row-clip = 0.5", "row-clip = 100", "training.privacy"),
+            (
+                "standardise = \"holdout\"",
+                "standardise = \"member\"",
+                "data.standardise",
+            ),
+        ] {
+            assert!(text.contains(from));
+            assert_eq!(parse(&text.replace(from, to)).check().unwrap_err().key, key);
+        }
+        let with_mean = text.replace("\"age\"", "{ name = \"age\", missing = \"mean\" }");
+        assert_eq!(
+            parse(&with_mean).check().unwrap_err().key,
+            "data.columns[0].missing"
+        );
     }
 
     #[test]

@@ -20,10 +20,12 @@ pub fn known_keys(table: &str) -> Option<&'static [&'static str]> {
             "lr",
             "proximal",
             "clip",
+            "privacy",
             "round-timeout",
             "close-timeout",
             "seed",
         ],
+        "training.privacy" => &["epsilon", "delta", "row-clip", "sample"],
         "training.aggregation" => &[
             "rule",
             "lr",

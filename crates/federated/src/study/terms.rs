@@ -11,7 +11,7 @@ use crate::{
     decimal::Decimal,
     rules::Rule,
     server_optimiser::Aggregation,
-    study::{StudyConfig, schema::DataSection},
+    study::{StudyConfig, privacy::RowPrivacy, schema::DataSection},
     training::LocalTraining,
 };
 
@@ -54,6 +54,9 @@ pub struct PublicTerms {
     pub local: LocalTraining,
     /// Largest norm of an update.
     pub clip: Decimal,
+    /// What is promised of each row; nothing if absent, and then left out of the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<RowPrivacy>,
     /// Of the first parameters and of every shuffle; text, since it may be above 2^53.
     #[serde(with = "seed_as_text")]
     pub seed: u64,
@@ -76,6 +79,10 @@ impl PublicTerms {
             aggregation: config.training.aggregation.server,
             local: config.training.local_training(),
             clip: config.training.clip,
+            privacy: config.training.privacy.map(|section| {
+                let planned = section.planned(&config.training.local_training(), config.training.rounds);
+                planned.expect("a configuration is checked before its terms are made")
+            }),
             seed: config.training.seed,
         }
     }

@@ -8,12 +8,14 @@ use counterweight_federated::{
     clock::ManualClock,
     coordinator::StudyOutcome,
     ledger::{FinishRecord, LedgerError, RoundRecord, StudyReader, StudyState},
+    member::{Assignment, Member, MemberSetup},
     memory::MemoryLedger,
+    parameters::Parameters,
     rules::Rule,
-    study::{FileFormat, terms::PublicTerms},
+    study::{FileFormat, privacy::PrivacySection, terms::PublicTerms},
 };
 use counterweight_primitives::{
-    Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, StudyId, UnixSeconds,
+    Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, StudyId, UnixSeconds,
 };
 use counterweight_provenance::{
     blobs::BlobError,
@@ -475,4 +477,69 @@ fn without_the_hold_out_a_trusted_update_is_unknown_and_not_wrong() {
     let report = case.audit_with(&case.world.blobs, None);
     let (verdict, sentence) = verdict(&report, CheckKind::Aggregation);
     assert_eq!(verdict, Verdict::Unknown, "{sentence}");
+}
+
+/// A promise to each row that the noise keeps.
+fn with_private_rows(terms: &mut PublicTerms) {
+    let section = PrivacySection {
+        epsilon: "3".parse().unwrap(),
+        delta: "0.00001".parse().unwrap(),
+        row_clip: "0.5".parse().unwrap(),
+        sample: "0.5".parse().unwrap(),
+    };
+    terms.privacy = Some(section.planned(&terms.local, terms.rounds).unwrap());
+}
+
+#[test]
+fn a_study_with_private_rows_runs_and_an_audit_says_what_it_spent() {
+    let case = Case::with(with_private_rows);
+    let report = case.audit();
+    assert_eq!(report.verdict(), Verdict::Yes, "{report:#?}");
+    let terms = &report.checks[0].sentence;
+    assert!(
+        terms.contains("spent an epsilon of 2.99") && terms.contains("of the 3 promised"),
+        "{terms}"
+    );
+}
+
+#[test]
+fn more_rounds_than_the_noise_pays_for_are_named() {
+    let mut case = Case::with(with_private_rows);
+    let round = case.record.rounds[0].clone();
+    case.record.rounds.extend(vec![round; 20]);
+    let terms = &case.audit().checks[0];
+    assert_eq!(terms.verdict, Verdict::No);
+    assert!(terms.findings[0].problem.contains("they promise 3"), "{terms:#?}");
+}
+
+#[test]
+fn a_member_joins_no_study_whose_noise_breaks_its_promise_and_repeats_its_own_noise() {
+    let shape = Shape::default();
+    let world = |noise: Option<&str>| {
+        let mut terms = public_terms(&shape);
+        with_private_rows(&mut terms);
+        if let (Some(noise), Some(privacy)) = (noise, terms.privacy.as_mut()) {
+            privacy.noise = noise.parse().unwrap();
+        }
+        World::with_terms(&shape, Arc::new(ManualClock::at(START)), terms)
+    };
+    let refused = Member::new(world(Some("0.5")).setup(0)).err().unwrap();
+    assert!(refused.to_string().contains("3 is promised"), "{refused}");
+    let world = world(None);
+    let base = Parameters::initial(&world.terms.architecture, 42);
+    let assignment = Assignment {
+        round: Round(1),
+        member: MemberIndex(0),
+        base: base.digest(),
+        committed: None,
+    };
+    let prepared = |setup: MemberSetup| {
+        let member = Member::new(setup).unwrap();
+        member.prepare(&assignment, &base.to_safetensors()).unwrap().bytes
+    };
+    let once = prepared(world.setup(0));
+    assert_eq!(prepared(world.setup(0)), once);
+    let mut other = world.setup(0);
+    other.secret = [99; 32].into();
+    assert_ne!(prepared(other), once);
 }

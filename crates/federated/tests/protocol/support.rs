@@ -150,6 +150,7 @@ pub(crate) fn public_terms(shape: &Shape) -> PublicTerms {
             proximal: decimal("0"),
         },
         clip: decimal("10"),
+        privacy: None,
         seed: 42,
     }
 }
@@ -219,6 +220,7 @@ impl World {
             data: ContentDigest::of(&[number]),
             ledger: Arc::new(ledger.clone()),
             consent: Arc::new(ledger),
+            secret: [number; 32].into(),
         }
     }
 
