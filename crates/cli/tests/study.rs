@@ -273,3 +273,17 @@ fn a_model_is_exported_as_registered() {
     assert_eq!(exported["content"], digest);
     assert_eq!(project.error(&["model", "export", "tumour"], 2)["code"], "CW1010");
 }
+
+#[test]
+fn rows_are_private_within_a_budget_that_anyone_reads() {
+    let project = Project::new();
+    let promise = "privacy = { epsilon = 4, row-clip = 1, sample = 0.5 }";
+    project.edit("local-epochs = 1", &format!("local-epochs = 1\n{promise}"));
+    let refused = project.run(&["train"]).ends(2);
+    assert!(refused.stderr.contains("training.privacy"), "{}", refused.stderr);
+    project.edit("local-epochs = 1", "local-steps = 2");
+    project.json(&["train"]);
+    let verified = project.run(&["verify", "model", "tumour@1"]).ends(0);
+    assert!(verified.stdout.contains("spent an epsilon of 3.99"), "{}", verified.stdout);
+    assert!(verified.stdout.contains("of the 4 promised"), "{}", verified.stdout);
+}
