@@ -284,6 +284,14 @@ fn rows_are_private_within_a_budget_that_anyone_reads() {
     project.edit("local-epochs = 1", "local-steps = 2");
     project.json(&["train"]);
     let verified = project.run(&["verify", "model", "tumour@1"]).ends(0);
-    assert!(verified.stdout.contains("spent an epsilon of 3.99"), "{}", verified.stdout);
-    assert!(verified.stdout.contains("of the 4 promised"), "{}", verified.stdout);
+    assert!(
+        verified.stdout.contains("spent an epsilon of 3.99"),
+        "{}",
+        verified.stdout
+    );
+    assert!(
+        verified.stdout.contains("of the 4 promised"),
+        "{}",
+        verified.stdout
+    );
 }
