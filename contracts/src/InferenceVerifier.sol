@@ -39,14 +39,9 @@ contract InferenceVerifier is IInferenceVerifier {
     /// @notice What digests architectures
     IArchitecturePlanner public immutable planner;
 
-    /// @dev Contracts of their own for what few calls need: with them the code would not fit in one.
+    /// @dev Parts with contracts of their own, made here: the code of all would not fit in one.
     IOpeningVerifier private immutable _openings;
     IRegistrationVerifier private immutable _registrations;
-
-    uint256 private immutable TAU_X1;
-    uint256 private immutable TAU_X0;
-    uint256 private immutable TAU_Y1;
-    uint256 private immutable TAU_Y0;
 
     /// @dev Each model's plans and hashes are the code of a contract: read for a tenth of what storage costs.
     mapping(bytes32 modelId => address) private _models;
@@ -63,9 +58,8 @@ contract InferenceVerifier is IInferenceVerifier {
         if (id == DEVELOPMENT_SRS && block.chainid != DEVELOPMENT_CHAIN) revert DevelopmentSetUp(block.chainid);
         srsId = id;
         planner = architecturePlanner;
-        _openings = new OpeningVerifier();
-        _registrations = new RegistrationVerifier(_openings);
-        (TAU_X1, TAU_X0, TAU_Y1, TAU_Y0) = (tau[0], tau[1], tau[2], tau[3]);
+        _openings = new OpeningVerifier(tau);
+        _registrations = new RegistrationVerifier(_openings, architecturePlanner);
     }
 
     /// @dev The pairing precompile refuses points that are off the curve or outside the group.
@@ -82,10 +76,8 @@ contract InferenceVerifier is IInferenceVerifier {
         bytes32 commitmentHash = keccak256(commitment);
         modelId = keccak256(abi.encode(srsId, architectureHash, commitmentHash));
         if (_models[modelId] != address(0)) return modelId;
-        if (commitment.length < COMMITMENT_HEADER) revert CommitmentRefused();
-        bytes memory plans = planner.plan(architecture, uint8(commitment[0]), uint8(commitment[1]));
-        _models[modelId] = _store(abi.encodePacked(bytes1(0), commitmentHash, architectureHash, plans));
-        _registrations.check(modelId, plans, commitment, proof, _tau());
+        bytes memory plans = _registrations.examine(modelId, architecture, commitment, proof);
+        _models[modelId] = _store(commitmentHash, architectureHash, plans);
         emit ModelRegistered(modelId, architectureHash, commitmentHash, msg.sender);
     }
 
@@ -137,9 +129,15 @@ contract InferenceVerifier is IInferenceVerifier {
 
     // Models
 
-    function _store(bytes memory code) private returns (address model) {
+    function _store(bytes32 commitmentHash, bytes32 architectureHash, bytes memory plans)
+        private
+        returns (address model)
+    {
         // Copies what follows these ten bytes and returns it.
-        code = abi.encodePacked(hex"61", uint16(code.length), hex"80600a3d393df3", code);
+        uint16 length = uint16(MODEL_HEADER + plans.length);
+        bytes memory code = abi.encodePacked(
+            hex"61", length, hex"80600a3d393df3", bytes1(0), commitmentHash, architectureHash, plans
+        );
         assembly ("memory-safe") {
             model := create(0, add(code, 32), mload(code))
         }
@@ -219,7 +217,7 @@ contract InferenceVerifier is IInferenceVerifier {
         Inference.settle(session);
         Argument.followRows(session, shape);
         RowCoefficients.settle(session);
-        return Argument.isOpened(session, shape, _tau());
+        return Argument.isOpened(session, shape);
     }
 
     /// @dev keccak256 of the commitment whose rows the proof repeats.
@@ -233,9 +231,5 @@ contract InferenceVerifier is IInferenceVerifier {
             calldatacopy(add(data, COMMITMENT_HEADER), rows, length)
             hash := keccak256(data, add(COMMITMENT_HEADER, length))
         }
-    }
-
-    function _tau() private view returns (uint256[4] memory) {
-        return [TAU_X1, TAU_X0, TAU_Y1, TAU_Y0];
     }
 }

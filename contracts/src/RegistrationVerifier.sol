@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
-import {IOpeningVerifier} from "./interfaces/IOpeningVerifier.sol";
+import {IArchitecturePlanner} from "./interfaces/IArchitecturePlanner.sol";
 import {IInferenceVerifier} from "./interfaces/IInferenceVerifier.sol";
+import {IOpeningVerifier} from "./interfaces/IOpeningVerifier.sol";
 import {IRegistrationVerifier} from "./interfaces/IRegistrationVerifier.sol";
 import {Argument, COMMITMENT_HEADER} from "./zkml/Argument.sol";
 import {MASK_BITS, Plan, TABLE_BITS} from "./zkml/Plan.sol";
@@ -16,22 +17,28 @@ contract RegistrationVerifier is IRegistrationVerifier {
     uint256 private constant REGISTRATION = 2;
 
     IOpeningVerifier private immutable _openings;
+    IArchitecturePlanner private immutable _planner;
 
-    constructor(IOpeningVerifier openings) {
-        _openings = openings;
+    constructor(IOpeningVerifier openings, IArchitecturePlanner planner) {
+        (_openings, _planner) = (openings, planner);
     }
 
     /// @inheritdoc IRegistrationVerifier
-    function check(
+    function examine(
         bytes32 modelId,
-        bytes calldata plan,
+        bytes calldata architecture,
         bytes calldata commitment,
-        bytes calldata proof,
-        uint256[4] calldata tau
-    ) external view {
+        bytes calldata proof
+    ) external view returns (bytes memory plans) {
+        if (commitment.length < COMMITMENT_HEADER) revert IInferenceVerifier.CommitmentRefused();
+        plans = _planner.plan(architecture, uint8(commitment[0]), uint8(commitment[1]));
+        _check(modelId, plans, commitment, proof);
+    }
+
+    function _check(bytes32 modelId, bytes memory plans, bytes calldata commitment, bytes calldata proof) private view {
         Session memory session;
         Argument.Shape memory shape;
-        _layOut(session, shape, plan);
+        _layOut(session, shape, plans);
         uint256 cursor;
         assembly ("memory-safe") {
             cursor := add(commitment.offset, COMMITMENT_HEADER)
@@ -45,20 +52,16 @@ contract RegistrationVerifier is IRegistrationVerifier {
             revert IInferenceVerifier.CommitmentRefused();
         }
         bool isGood = proof.length == Argument.length(session, shape);
-        if (!isGood || !_holds(session, shape, modelId, tau)) revert IInferenceVerifier.RegistrationRefused();
+        if (!isGood || !_holds(session, shape, modelId)) revert IInferenceVerifier.RegistrationRefused();
     }
 
-    function _holds(Session memory session, Argument.Shape memory shape, bytes32 modelId, uint256[4] memory tau)
-        private
-        view
-        returns (bool)
-    {
+    function _holds(Session memory session, Argument.Shape memory shape, bytes32 modelId) private view returns (bool) {
         uint256 slots = shape.weightRows << (session.rowBits - Registration.LANE_BITS);
         uint256 sum = Argument.begin(session, shape, Argument.statement(REGISTRATION, modelId, 0, 0, 0));
         Registration.settle(session, slots - 1, sum);
         Argument.followRows(session, shape);
         Registration.coefficients(session, slots - 1, shape.weightRows, shape.secondRows - 1);
-        return Argument.isOpened(session, shape, tau);
+        return Argument.isOpened(session, shape);
     }
 
     /// @dev What a registration's session and proof are made of; of the plan only what it says of the weights matters.

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 /// @title Openings of committed rows (docs/spec/opening.md)
-/// @notice Pure but for precompiles: the same bytes give the same answer for everybody. It is called by verifiers, which have
+/// @notice Under one set-up, the same bytes give the same answer for everybody. It is called by verifiers, which have
 /// checked the encodings of points and scalars.
 interface IOpeningVerifier {
     /// @notice Whether a row has a value at a point
@@ -10,9 +10,5 @@ interface IOpeningVerifier {
     /// @param claim The transcript's state, a word that is absorbed before the claim, then what is absorbed of the claim: label,
     /// number of coordinates, commitment, coordinates, value
     /// @param proof The opening
-    /// @param tau `[tau]_2` of the set-up, as in EIP-197
-    function holds(uint256 scheme, bytes calldata claim, bytes calldata proof, uint256[4] calldata tau)
-        external
-        view
-        returns (bool);
+    function holds(uint256 scheme, bytes calldata claim, bytes calldata proof) external view returns (bool);
 }

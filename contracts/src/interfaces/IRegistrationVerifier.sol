@@ -2,19 +2,18 @@
 pragma solidity ^0.8.28;
 
 /// @title Proofs that the weights behind a commitment are int8 (docs/spec/zkml.md, section 7)
-/// @notice Pure but for precompiles. Errors are those of {IInferenceVerifier}.
+/// @notice Errors are those of {IInferenceVerifier} and {IArchitecturePlanner}.
 interface IRegistrationVerifier {
-    /// @notice Reverts unless the proof holds
+    /// @notice Reverts unless the architecture keeps the rules, the commitment has as many rows as it takes, and the proof holds
     /// @param modelId What the proof is bound to
-    /// @param plan What {IArchitecturePlanner} made of the architecture
+    /// @param architecture The architecture's canonical bytes
     /// @param commitment The rows that commit to the weights
     /// @param proof The proof
-    /// @param tau `[tau]_2` of the set-up, as in EIP-197
-    function check(
+    /// @return plans What {IArchitecturePlanner} makes of the architecture
+    function examine(
         bytes32 modelId,
-        bytes calldata plan,
+        bytes calldata architecture,
         bytes calldata commitment,
-        bytes calldata proof,
-        uint256[4] calldata tau
-    ) external view;
+        bytes calldata proof
+    ) external view returns (bytes memory plans);
 }

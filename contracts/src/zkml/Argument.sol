@@ -127,7 +127,7 @@ library Argument {
     }
 
     /// @dev Combines all rows, takes the blinding off, and checks what the sum is at the row point.
-    function isOpened(Session memory session, Shape memory shape, uint256[4] memory tau) internal view returns (bool) {
+    function isOpened(Session memory session, Shape memory shape) internal view returns (bool) {
         unchecked {
             uint256 value;
             uint256 blinding;
@@ -150,7 +150,7 @@ library Argument {
             Points.add(sum, masks + 128, 1);
             Points.add(sum, BLINDING_X, BLINDING_Y, minus(0, blinding));
             session.next = next + 64;
-            return Opening.holds(session, shape.scheme, shape.opening, sum, blinding, value, tau);
+            return Opening.holds(session, shape.scheme, shape.opening, sum, blinding, value);
         }
     }
 }

@@ -122,11 +122,28 @@ library Multilinear {
         assembly ("memory-safe") {
             let order := ORDER
             table := mload(0x40)
-            // The last doubling writes pairs: one word more than an odd size.
-            mstore(0x40, add(table, shl(5, add(size, 1))))
+            // The last doubling writes pairs, one word more than an odd size; the first two write four words.
+            mstore(0x40, add(table, shl(5, add(size, 4))))
             mstore(table, 1)
             size := sub(size, 1)
-            for { let left := bits } left {} {
+            let left := bits
+            if gt(left, 1) {
+                left := sub(left, 2)
+                let x := mload(point)
+                let y := mload(add(point, 32))
+                point := add(point, 64)
+                let both := mulmod(x, y, order)
+                mstore(table, add(sub(add(order, 1), x), sub(add(both, order), y)))
+                mstore(add(table, 32), sub(add(y, order), both))
+                mstore(add(table, 64), sub(add(x, order), both))
+                mstore(add(table, 96), both)
+                if iszero(left) {
+                    mstore(table, mod(mload(table), order))
+                    mstore(add(table, 32), mod(mload(add(table, 32)), order))
+                    mstore(add(table, 64), mod(mload(add(table, 64)), order))
+                }
+            }
+            for {} left {} {
                 left := sub(left, 1)
                 let x := mload(point)
                 let y := sub(add(order, 1), x)

@@ -26,11 +26,10 @@ library Opening {
         uint256 length,
         uint256 commitment,
         uint256 pending,
-        uint256 value,
-        uint256[4] memory tau
+        uint256 value
     ) internal view returns (bool) {
         bytes memory claim = _claim(session, scheme, commitment, pending, value);
-        return session.openings.holds(scheme, claim, _proof(session, length), tau);
+        return session.openings.holds(scheme, claim, _proof(session, length));
     }
 
     /// @dev The transcript's state and what is absorbed of the claim.

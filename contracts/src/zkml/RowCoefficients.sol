@@ -81,6 +81,7 @@ library RowCoefficients {
                 _placeColumn(session, column, session.firstRows, offset + (column << slotBits));
             }
             _placeColumn(session, INVERSES, session.secondRows, Plan.number(session.plan, Plan.INVERSES_AT));
+            _placeNodes(session);
         }
     }
 
@@ -114,15 +115,31 @@ library RowCoefficients {
     }
 
     function _slotsOf(Session memory session, uint256 node) private pure returns (Slots memory slots) {
+        uint256 all = session.slotsAt;
+        assembly ("memory-safe") {
+            slots := mload(add(all, shl(5, node)))
+        }
+    }
+
+    /// @dev Finds where the slots of each node are that has any.
+    function _placeNodes(Session memory session) private pure {
         unchecked {
-            uint256 bits = Plan.byteAt(node, Plan.NODE_BITS);
+            uint256 nodes = Plan.number(session.plan, Plan.LAYERS) + 1;
             uint256 part = session.slotBits < session.rowBits ? session.slotBits : session.rowBits;
-            uint256 offset = Plan.uint32At(node, Plan.SLOTS_AT);
-            slots.bits = bits;
-            slots.place =
-                bits < part ? Multilinear.corner(offset >> bits, part - bits, session.rowPointFor(part)) : 1;
-            slots.first = offset >> session.rowBits;
-            slots.rows = blockRows(session, bits);
+            uint256 point = session.rowPointFor(part);
+            uint256 all = Sessions.allocate(nodes);
+            session.slotsAt = all;
+            for (uint256 i = 0; i < nodes; ++i) {
+                uint256 node = Plan.node(session.plan, i);
+                if (Plan.byteAt(node, Plan.NODE_KIND) == NO_SLOTS) continue;
+                uint256 bits = Plan.byteAt(node, Plan.NODE_BITS);
+                uint256 offset = Plan.uint32At(node, Plan.SLOTS_AT);
+                uint256 place = bits < part ? Multilinear.corner(offset >> bits, part - bits, point) : 1;
+                Slots memory slots = Slots(bits, place, offset >> session.rowBits, blockRows(session, bits));
+                assembly ("memory-safe") {
+                    mstore(add(all, shl(5, i)), slots)
+                }
+            }
         }
     }
 
@@ -163,15 +180,16 @@ library RowCoefficients {
             uint256 balance = session.weight(Inference.BALANCE);
             uint256 nodes = Plan.number(session.plan, Plan.LAYERS) + 1;
             for (uint256 i = 0; i < nodes; ++i) {
-                uint256 node = Plan.node(session.plan, i);
-                if (Plan.byteAt(node, Plan.NODE_KIND) != NO_SLOTS) _balance(session, node, balance);
+                _balance(session, i, balance);
             }
         }
     }
 
-    function _balance(Session memory session, uint256 node, uint256 weight) private pure {
+    function _balance(Session memory session, uint256 index, uint256 weight) private pure {
         unchecked {
-            Slots memory slots = _slotsOf(session, node);
+            uint256 node = Plan.node(session.plan, index);
+            if (Plan.byteAt(node, Plan.NODE_KIND) == NO_SLOTS) return;
+            Slots memory slots = _slotsOf(session, index);
             weight = times(weight, slots.place);
             for (uint256 row = 0; row < slots.rows; ++row) {
                 uint256 sum = Plan.sumOver(node, enter(session, slots.bits, row));
@@ -199,7 +217,7 @@ library RowCoefficients {
                 if (i + 1 == layers && session.outputClaim != 0) {
                     weights[VALUES] += session.weight(session.outputClaim);
                 }
-                _equal(session, made, weights);
+                _equal(session, i + 1, weights);
                 if (claim == 0) continue;
                 if (Plan.byteAt(Plan.layer(session.plan, i), Plan.LAYER_KIND) == ADD) {
                     _summands(session, Plan.layer(session.plan, i), session.weight(claim));
@@ -231,11 +249,12 @@ library RowCoefficients {
         }
     }
 
-    /// @dev Each column by its weight, by eq(t, cell) over the node's cells, t as long as the node's index.
-    function _equal(Session memory session, uint256 node, uint256[COLUMNS] memory weights) private pure {
+    /// @dev Each column by its weight, by eq(t, cell) over the cells of node `index`, t as long as a cell's index.
+    function _equal(Session memory session, uint256 index, uint256[COLUMNS] memory weights) private pure {
         unchecked {
+            uint256 node = Plan.node(session.plan, index);
             if (Plan.byteAt(node, Plan.NODE_KIND) == NO_SLOTS) return;
-            Slots memory slots = _slotsOf(session, node);
+            Slots memory slots = _slotsOf(session, index);
             uint256 t = session.tauFor(slots.bits);
             for (uint256 row = 0; row < slots.rows; ++row) {
                 uint256 sum = Plan.equalOver(node, t, enter(session, slots.bits, row));
@@ -253,9 +272,9 @@ library RowCoefficients {
             // Summands and sum have one layout, so t is as long for each.
             uint256[COLUMNS] memory weights;
             weights[VALUES] = minus(0, times(weight, Plan.byteAt(layer, Plan.LAYER_MULTIPLIER)));
-            _equal(session, Plan.node(session.plan, Plan.byteAt(layer, Plan.LAYER_INPUT)), weights);
+            _equal(session, Plan.byteAt(layer, Plan.LAYER_INPUT), weights);
             weights[VALUES] = minus(0, times(weight, Plan.byteAt(layer, Plan.LAYER_RIGHT_MULTIPLIER)));
-            _equal(session, Plan.node(session.plan, Plan.byteAt(layer, Plan.LAYER_RIGHT)), weights);
+            _equal(session, Plan.byteAt(layer, Plan.LAYER_RIGHT), weights);
         }
     }
 
@@ -263,7 +282,7 @@ library RowCoefficients {
     function _reads(Session memory session, uint256 index, uint256 claim) private pure {
         unchecked {
             uint256 input = Plan.byteAt(Plan.layer(session.plan, index), Plan.LAYER_INPUT);
-            Slots memory slots = _slotsOf(session, Plan.node(session.plan, input));
+            Slots memory slots = _slotsOf(session, input);
             for (uint256 row = 0; row < slots.rows; ++row) {
                 // Tables made for this row are given back.
                 uint256 free = Sessions.allocate(0);
@@ -284,7 +303,7 @@ library RowCoefficients {
             uint256 node = Plan.node(session.plan, 0);
             uint256[COLUMNS] memory weights;
             weights[VALUES] = minus(0, weight);
-            _equal(session, node, weights);
+            _equal(session, 0, weights);
             uint256 bits = Plan.byteAt(node, Plan.NODE_BITS);
             weight = times(weight, blockPlace(session, 0, bits));
             uint256 rows = blockRows(session, bits);
@@ -352,12 +371,27 @@ library RowCoefficients {
                 for { let end := add(point, shl(5, rounds)) } lt(point, end) { point := add(point, 32) } {
                     let x := mload(point)
                     let value := 0
-                    // Degree six first.
-                    for { let cell := add(table, 192) } gt(cell, table) { cell := sub(cell, 32) } {
-                        let weight := mload(cell)
-                        sum := addmod(sum, weight, order)
-                        value := mulmod(add(value, weight), x, order)
-                    }
+                    // Degree six first. No more than four reduced numbers are added up.
+                    let weight := mload(add(table, 192))
+                    let all := weight
+                    value := mulmod(weight, x, order)
+                    weight := mload(add(table, 160))
+                    all := add(all, weight)
+                    value := mulmod(add(value, weight), x, order)
+                    weight := mload(add(table, 128))
+                    all := add(all, weight)
+                    value := mulmod(add(value, weight), x, order)
+                    sum := addmod(sum, all, order)
+                    weight := mload(add(table, 96))
+                    all := weight
+                    value := mulmod(add(value, weight), x, order)
+                    weight := mload(add(table, 64))
+                    all := add(all, weight)
+                    value := mulmod(add(value, weight), x, order)
+                    weight := mload(add(table, 32))
+                    all := add(all, weight)
+                    value := mulmod(add(value, weight), x, order)
+                    sum := addmod(sum, all, order)
                     last := addmod(last, value, order)
                     table := add(table, 192)
                 }

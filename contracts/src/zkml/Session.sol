@@ -48,6 +48,8 @@ struct Session {
     uint256 powers;
     // For each column and then the inverses: eq of its place within a row, and where its first row's coefficient is.
     uint256 placesAt;
+    // For each node the address of where its slots are.
+    uint256 slotsAt;
     // What `Inference` keeps of each layer, and the numbers of two claims, 0 where there are none.
     uint256 layersAt;
     uint256 outputClaim;
@@ -160,12 +162,19 @@ library Sessions {
     /// @dev Draws the coordinates of a point, nothing absorbed between them.
     function drawPoint(Session memory session, uint256 count, uint256 length) internal pure returns (uint256 point) {
         point = allocate(count);
-        for (uint256 i = 0; i < count; ++i) {
-            uint256 coordinate = draw(session, i == 0 ? length : 0);
-            assembly ("memory-safe") {
-                mstore(add(point, shl(5, i)), coordinate)
+        uint256 state = draw(session, length);
+        state = session.state;
+        assembly ("memory-safe") {
+            let order := ORDER
+            let end := add(point, shl(5, count))
+            mstore(point, mod(state, order))
+            for { let cursor := add(point, 32) } lt(cursor, end) { cursor := add(cursor, 32) } {
+                mstore(0, state)
+                state := keccak256(0, 32)
+                mstore(cursor, mod(state, order))
             }
         }
+        session.state = state;
     }
 
     /// @dev Follows `rounds` rounds of a sum-check, each `sent` coefficients of its polynomial: all but the linear one, which
@@ -181,12 +190,16 @@ library Sessions {
                     let order := ORDER
                     mstore(add(point, shl(5, i)), challenge)
                     // h(x) = c0 + x (c1 + x (c2 + ...)) with c1 = claim - 2 c0 - c2 - ...
-                    let higher := 0
-                    let sum := 0
+                    let sum := calldataload(last)
+                    let higher := mulmod(sum, challenge, order)
                     let constantAt := sub(last, shl(5, sub(sent, 1)))
-                    for {} gt(last, constantAt) { last := sub(last, 32) } {
+                    for { last := sub(last, 32) } gt(last, constantAt) { last := sub(last, 64) } {
+                        // Two at a time: there is an even number of them, after the first, in rounds of either degree.
                         let coefficient := calldataload(last)
-                        sum := addmod(sum, coefficient, order)
+                        sum := add(sum, coefficient)
+                        higher := mulmod(add(higher, coefficient), challenge, order)
+                        coefficient := calldataload(sub(last, 32))
+                        sum := mod(add(sum, coefficient), order)
                         higher := mulmod(add(higher, coefficient), challenge, order)
                     }
                     let constant := calldataload(constantAt)
