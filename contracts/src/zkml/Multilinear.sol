@@ -40,13 +40,24 @@ library Multilinear {
     function corner(uint256 index, uint256 bits, uint256 point) internal pure returns (uint256 product) {
         assembly ("memory-safe") {
             let order := ORDER
+            let one := add(order, 1)
             product := 1
-            for { let x := add(point, shl(5, bits)) } gt(x, point) {} {
+            let x := add(point, shl(5, bits))
+            if and(bits, 1) {
                 x := sub(x, 32)
-                switch and(index, 1)
-                case 0 { product := mulmod(product, sub(add(order, 1), mload(x)), order) }
-                default { product := mulmod(product, mload(x), order) }
+                product := mload(x)
+                if iszero(and(index, 1)) { product := mod(sub(one, product), order) }
                 index := shr(1, index)
+            }
+            // Two bits at a time, from the last.
+            for {} gt(x, point) {} {
+                x := sub(x, 64)
+                let high := mload(x)
+                let low := mload(add(x, 32))
+                if iszero(and(index, 1)) { low := sub(one, low) }
+                if iszero(and(index, 2)) { high := sub(one, high) }
+                product := mulmod(product, mulmod(high, low, order), order)
+                index := shr(2, index)
             }
         }
     }
@@ -82,7 +93,14 @@ library Multilinear {
             let all := 1
             let x := add(left, shl(5, bits))
             right := add(right, shl(5, bits))
-            for {} gt(x, left) {} {
+            for {} and(iszero(and(size, 1)), gt(x, left)) { size := shr(1, size) } {
+                x := sub(x, 32)
+                right := sub(right, 32)
+                let a := mload(x)
+                let b := mload(right)
+                all := mulmod(all, sub(add(shl(1, mulmod(a, b, order)), one), add(a, b)), order)
+            }
+            for {} gt(x, left) { size := shr(1, size) } {
                 x := sub(x, 32)
                 right := sub(right, 32)
                 let a := mload(x)
@@ -93,7 +111,6 @@ library Multilinear {
                 case 0 { sum := mulmod(neither, sum, order) }
                 default { sum := addmod(mulmod(neither, all, order), mulmod(both, sum, order), order) }
                 all := mulmod(all, add(neither, both), order)
-                size := shr(1, size)
             }
         }
     }
