@@ -50,7 +50,33 @@ contract MultilinearTest is Test {
         }
         vm.assertEq(Multilinear.equalBelow(size, BITS, left, right), equal);
         vm.assertEq(Multilinear.sumBelow(size, BITS, left), sum);
+        (uint256 both, uint256 ofRight) = Multilinear.equalAndSumBelow(size, BITS, right, left);
+        vm.assertEq(both, equal);
+        vm.assertEq(ofRight, sum);
         if (size == 1 << BITS) vm.assertEq(Multilinear.equal(BITS, left, right), equal);
+    }
+
+    function testFuzz_cornersInARowShareFactors(uint256 seed, uint256 first, uint256 count, uint256 bits) public pure {
+        bits = _bound(bits, 3, 9);
+        count = _bound(count, 1, 4);
+        first = _bound(first, 0, (1 << bits) - count);
+        uint256 point = _point(seed, bits);
+        uint256 table = Multilinear.corners(first, count, bits, point);
+        for (uint256 i = 0; i < count; ++i) {
+            vm.assertEq(_load(table, i), _corner(first + i, bits, point));
+        }
+    }
+
+    function testFuzz_anInnerProductStepsThroughTheRightTable(uint256 seed, uint256 size, uint256 step) public pure {
+        size = _bound(size, 0, 9);
+        step = _bound(step, 1, 3);
+        uint256 left = _point(seed, size);
+        uint256 right = _point(~seed, 3 * size);
+        uint256 sum = 0;
+        for (uint256 i = 0; i < size; ++i) {
+            sum = plus(sum, times(_load(left, i), _load(right, step * i)));
+        }
+        vm.assertEq(Multilinear.inner(size, left, right, 32 * step), sum);
     }
 
     function testFuzz_theTableHoldsEachCorner(uint256 seed, uint256 size, uint256 bits) public pure {

@@ -168,6 +168,29 @@ library Plan {
         }
     }
 
+    /// @dev Sums over the cells of a word's dimensions: of eq(left, cell) eq(right, cell), and of eq(right, cell).
+    function equalAndSumOver(uint256 word, uint256 left, uint256 right)
+        internal
+        pure
+        returns (uint256 equal, uint256 sum)
+    {
+        unchecked {
+            equal = 1;
+            sum = 1;
+            for (uint256 dimensions = _dimensions(word); dimensions != 0; dimensions >>= 32) {
+                uint256 bits = dimensions & 0xff;
+                if (bits != 0) {
+                    (uint256 equalPart, uint256 sumPart) =
+                        Multilinear.equalAndSumBelow((dimensions >> 8) & 0xffffff, bits, left, right);
+                    equal = times(equal, equalPart);
+                    sum = times(sum, sumPart);
+                    left += 32 * bits;
+                    right += 32 * bits;
+                }
+            }
+        }
+    }
+
     /// @dev Sum of eq(point, cell) over the cells of a word's dimensions.
     function sumOver(uint256 word, uint256 point) internal pure returns (uint256 product) {
         unchecked {

@@ -71,6 +71,29 @@ library RowCoefficients {
         }
     }
 
+    /// @dev Adds weights[i] * value to the coefficient of row `row` of each of the first `count` columns.
+    function _addColumns(Session memory session, uint256 count, uint256 weights, uint256 row, uint256 value)
+        private
+        pure
+    {
+        uint256 place = session.placesAt;
+        assembly ("memory-safe") {
+            let order := ORDER
+            row := shl(5, row)
+            for { let end := add(weights, shl(5, count)) } lt(weights, end) {
+                weights := add(weights, 32)
+                place := add(place, 64)
+            } {
+                let weight := mload(weights)
+                if weight {
+                    let cursor := add(mload(add(place, 32)), row)
+                    weight := mulmod(weight, mulmod(value, mload(place), order), order)
+                    mstore(cursor, addmod(mload(cursor), weight, order))
+                }
+            }
+        }
+    }
+
     /// @dev Finds where columns and inverses are.
     function _place(Session memory session) private pure {
         unchecked {
@@ -165,7 +188,7 @@ library RowCoefficients {
 
     // Slots
 
-    /// @dev Claims on columns and inverses at the last point, and the balance of the inverses.
+    /// @dev Claims on columns and inverses at the last point.
     function _slots(Session memory session) private pure {
         unchecked {
             uint256 slotBits = session.slotBits;
@@ -173,27 +196,8 @@ library RowCoefficients {
             for (uint256 row = 0; row < rows; ++row) {
                 uint256 point = enter(session, slotBits, row);
                 uint256 same = Multilinear.equal(slotBits, session.pointFor(slotBits), point);
-                for (uint256 i = 0; i <= COLUMNS; ++i) {
-                    _addColumn(session, i, row, times(session.weight(Inference.COLUMN + i), same));
-                }
-            }
-            uint256 balance = session.weight(Inference.BALANCE);
-            uint256 nodes = Plan.number(session.plan, Plan.LAYERS) + 1;
-            for (uint256 i = 0; i < nodes; ++i) {
-                _balance(session, i, balance);
-            }
-        }
-    }
-
-    function _balance(Session memory session, uint256 index, uint256 weight) private pure {
-        unchecked {
-            uint256 node = Plan.node(session.plan, index);
-            if (Plan.byteAt(node, Plan.NODE_KIND) == NO_SLOTS) return;
-            Slots memory slots = _slotsOf(session, index);
-            weight = times(weight, slots.place);
-            for (uint256 row = 0; row < slots.rows; ++row) {
-                uint256 sum = Plan.sumOver(node, enter(session, slots.bits, row));
-                _addColumn(session, INVERSES, slots.first + row, times(weight, sum));
+                // The claims on the inverses follow those on the columns.
+                _addColumns(session, COLUMNS + 1, session.powers + 32 * Inference.COLUMN, row, same);
             }
         }
     }
@@ -217,7 +221,7 @@ library RowCoefficients {
                 if (i + 1 == layers && session.outputClaim != 0) {
                     weights[VALUES] += session.weight(session.outputClaim);
                 }
-                _equal(session, i + 1, weights);
+                _equal(session, i + 1, weights, session.weight(Inference.BALANCE));
                 if (claim == 0) continue;
                 if (Plan.byteAt(Plan.layer(session.plan, i), Plan.LAYER_KIND) == ADD) {
                     _summands(session, Plan.layer(session.plan, i), session.weight(claim));
@@ -249,22 +253,29 @@ library RowCoefficients {
         }
     }
 
-    /// @dev Each column by its weight, by eq(t, cell) over the cells of node `index`, t as long as a cell's index.
-    function _equal(Session memory session, uint256 index, uint256[COLUMNS] memory weights) private pure {
+    /// @dev Each column by its weight, by eq(t, cell) over the cells of node `index`, t as long as a cell's index; and the inverses
+    /// of all of those cells by the weight of the balance, or 0.
+    function _equal(Session memory session, uint256 index, uint256[COLUMNS] memory weights, uint256 balance) private pure {
         unchecked {
             uint256 node = Plan.node(session.plan, index);
             if (Plan.byteAt(node, Plan.NODE_KIND) == NO_SLOTS) return;
             Slots memory slots = _slotsOf(session, index);
             uint256 t = session.tauFor(slots.bits);
+            balance = times(balance, slots.place);
             for (uint256 row = 0; row < slots.rows; ++row) {
-                uint256 sum = Plan.equalOver(node, t, enter(session, slots.bits, row));
-                sum = times(sum, slots.place);
-                for (uint256 column = 0; column < COLUMNS; ++column) {
-                    if (weights[column] == 0) continue;
-                    _addColumn(session, column, slots.first + row, times(weights[column], sum));
-                }
+                (uint256 equal, uint256 sum) = Plan.equalAndSumOver(node, t, enter(session, slots.bits, row));
+                _addWeighed(session, weights, slots.first + row, times(equal, slots.place));
+                _addColumn(session, INVERSES, slots.first + row, times(balance, sum));
             }
         }
+    }
+
+    function _addWeighed(Session memory session, uint256[COLUMNS] memory weights, uint256 row, uint256 value) private pure {
+        uint256 cursor;
+        assembly ("memory-safe") {
+            cursor := weights
+        }
+        _addColumns(session, COLUMNS, cursor, row, value);
     }
 
     function _summands(Session memory session, uint256 layer, uint256 weight) private pure {
@@ -272,9 +283,9 @@ library RowCoefficients {
             // Summands and sum have one layout, so t is as long for each.
             uint256[COLUMNS] memory weights;
             weights[VALUES] = minus(0, times(weight, Plan.byteAt(layer, Plan.LAYER_MULTIPLIER)));
-            _equal(session, Plan.byteAt(layer, Plan.LAYER_INPUT), weights);
+            _equal(session, Plan.byteAt(layer, Plan.LAYER_INPUT), weights, 0);
             weights[VALUES] = minus(0, times(weight, Plan.byteAt(layer, Plan.LAYER_RIGHT_MULTIPLIER)));
-            _equal(session, Plan.byteAt(layer, Plan.LAYER_RIGHT), weights);
+            _equal(session, Plan.byteAt(layer, Plan.LAYER_RIGHT), weights, 0);
         }
     }
 
@@ -303,7 +314,7 @@ library RowCoefficients {
             uint256 node = Plan.node(session.plan, 0);
             uint256[COLUMNS] memory weights;
             weights[VALUES] = minus(0, weight);
-            _equal(session, 0, weights);
+            _equal(session, 0, weights, session.weight(Inference.BALANCE));
             uint256 bits = Plan.byteAt(node, Plan.NODE_BITS);
             weight = times(weight, blockPlace(session, 0, bits));
             uint256 rows = blockRows(session, bits);

@@ -259,6 +259,38 @@ pub(super) fn examples() -> Vec<Example> {
             ],
         ),
         random(
+            "pools that tile, and leave cells over",
+            shape(1, 5, 9),
+            vec![
+                conv(
+                    0,
+                    2,
+                    window(2, 2, 1, 1),
+                    Padding {
+                        top: 1,
+                        left: 1,
+                        bottom: 0,
+                        right: 0,
+                    },
+                    requantise(8, true),
+                ),
+                Layer::AveragePool {
+                    input: Node(1),
+                    window: window(2, 2, 2, 2),
+                    multiplier: 64,
+                    output: Requantise {
+                        shift: 8,
+                        relu: false,
+                    },
+                },
+                Layer::MaxPool {
+                    input: Node(2),
+                    window: window(1, 4, 1, 4),
+                },
+                dense(3, 3, Output::Raw),
+            ],
+        ),
+        random(
             "outputs of several rows",
             vector(2500),
             vec![dense(0, 5, requantise(14, true))],

@@ -42,8 +42,13 @@ fn models() -> Vec<Value> {
         .into_iter()
         .take(1)
         .map(|example| (Scheme::HyperKzg, example));
+    let tiles = examples()
+        .into_iter()
+        .filter(|example| example.name.starts_with("pools that tile"))
+        .map(|example| (Scheme::Mercury, example));
     chosen
         .chain(again)
+        .chain(tiles)
         .map(|(scheme, example)| {
             let is_hidden_too = example.name != "dense";
             model(&srs, scheme, example, is_hidden_too)
