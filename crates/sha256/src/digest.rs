@@ -1,43 +1,71 @@
 //! Messages of any length on an engine of any width.
 
 use crate::{
-    BLOCK_BYTES,
+    BLOCK_BYTES, INITIAL,
     backend::{Backend, Engine, Kind},
     portable::Portable,
 };
 
 /// Digests of many messages, each after the same prefix (RFC 6962 puts a byte before what it hashes). Takes the fastest
-/// instructions there are for so many.
+/// instructions there are for so many, and others for the last few where those are faster for few.
 #[must_use]
 pub fn digest_all<M: AsRef<[u8]>>(prefix: &[u8], messages: &[M]) -> Vec<[u8; 32]> {
-    digest_all_with(Backend::detect_for(messages.len()), prefix, messages)
+    let mut digests = vec![[0; 32]; messages.len()];
+    let bytes = messages
+        .iter()
+        .fold(0_usize, |sum, message| sum.saturating_add(message.as_ref().len()));
+    let blocks = (prefix.len() + bytes / messages.len().max(1)) / BLOCK_BYTES + 1;
+    let backend = Backend::detect_for(messages.len(), blocks);
+    let waiting =
+        (messages.iter().enumerate()).map(|(index, message)| Lane::start(index, message.as_ref(), prefix));
+    let mut left = dispatch(backend, prefix, waiting, backend.fewest(), &mut digests);
+    while !left.is_empty() {
+        let backend = Backend::detect_for(left.len(), usize::MAX);
+        left = dispatch(backend, prefix, left.into_iter(), backend.fewest(), &mut digests);
+    }
+    digests
 }
 
-/// As [`digest_all`], with given instructions.
+/// As [`digest_all`], with given instructions for all of them.
 #[must_use]
 pub fn digest_all_with<M: AsRef<[u8]>>(backend: Backend, prefix: &[u8], messages: &[M]) -> Vec<[u8; 32]> {
+    let mut digests = vec![[0; 32]; messages.len()];
+    let waiting =
+        (messages.iter().enumerate()).map(|(index, message)| Lane::start(index, message.as_ref(), prefix));
+    dispatch(backend, prefix, waiting, 1, &mut digests);
+    digests
+}
+
+/// Runs `waiting` until fewer than `fewest` are left, and gives those.
+fn dispatch<'a>(
+    backend: Backend,
+    prefix: &[u8],
+    waiting: impl Iterator<Item = Lane<'a>>,
+    fewest: usize,
+    digests: &mut [[u8; 32]],
+) -> Vec<Lane<'a>> {
     #[cfg(target_arch = "x86_64")]
     match backend.0 {
         Kind::Avx512 => {
             if let Some(engine) = crate::lanes::Avx512::new(backend) {
-                return run(&engine, prefix, messages);
+                return run(&engine, prefix, waiting, fewest, digests);
             }
         }
         Kind::Avx2 => {
             if let Some(engine) = crate::lanes::Avx2::new(backend) {
-                return run(&engine, prefix, messages);
+                return run(&engine, prefix, waiting, fewest, digests);
             }
         }
         Kind::ShaExtensions => {
             if let Some(engine) = crate::sha_extensions::ShaExtensions::new(backend) {
-                return run(&engine, prefix, messages);
+                return run(&engine, prefix, waiting, fewest, digests);
             }
         }
         Kind::Portable => {}
     }
     #[cfg(not(target_arch = "x86_64"))]
     let Kind::Portable = backend.0;
-    run(&Portable, prefix, messages)
+    run(&Portable, prefix, waiting, 1, digests)
 }
 
 /// Digests of messages that their caller padded, each to one block (FIPS 180-4, section 5.1.1): saves the copy of short
@@ -46,7 +74,8 @@ pub fn digest_all_with<M: AsRef<[u8]>>(backend: Backend, prefix: &[u8], messages
 pub fn digest_blocks(blocks: &[[u8; BLOCK_BYTES]]) -> Vec<[u8; 32]> {
     #[cfg(target_arch = "x86_64")]
     {
-        let backend = Backend::detect_for(blocks.len());
+        // Nothing is put into a lane or taken out, so they compare as for long messages.
+        let backend = Backend::detect_for(blocks.len(), usize::MAX);
         match backend.0 {
             Kind::Avx512 => {
                 if let Some(engine) = crate::lanes::Avx512::new(backend) {
@@ -79,7 +108,7 @@ fn run_blocks<const LANES: usize, E: Engine<LANES>>(
         let mut states = engine.start();
         engine.compress(
             &mut states,
-            &std::array::from_fn(|lane| blocks.get(lane).unwrap_or(&idle)),
+            &std::array::from_fn(|lane| std::slice::from_ref(blocks.get(lane).unwrap_or(&idle))),
         );
         for (lane, digest) in digests.iter_mut().enumerate() {
             for (bytes, word) in digest
@@ -104,7 +133,7 @@ pub fn node_all(prefix: u8, children: &[[u8; 32]]) -> Vec<[u8; 32]> {
     digest_all(&[prefix], &pairs)
 }
 
-/// What a lane is at.
+/// A message on its way: in a lane, or between two engines.
 struct Lane<'a> {
     /// Index of the message; none where there is nothing left to do.
     message: Option<usize>,
@@ -113,6 +142,8 @@ struct Lane<'a> {
     block: usize,
     /// Blocks of the padded message.
     blocks: usize,
+    /// The state to begin from, while it is in no lane.
+    state: [u32; 8],
     /// A block that is not bytes of the message alone.
     buffer: [u8; BLOCK_BYTES],
 }
@@ -124,22 +155,26 @@ impl<'a> Lane<'a> {
             bytes: &[],
             block: 0,
             blocks: 0,
+            state: INITIAL,
             buffer: [0; BLOCK_BYTES],
         }
     }
 
-    fn take(&mut self, index: usize, bytes: &'a [u8], prefix: &[u8]) {
-        self.message = Some(index);
-        self.bytes = bytes;
-        self.block = 0;
-        // A byte 0x80 and eight of length follow the message.
-        self.blocks = (prefix.len() + bytes.len() + 9).div_ceil(BLOCK_BYTES);
+    fn start(index: usize, bytes: &'a [u8], prefix: &[u8]) -> Self {
+        Self {
+            message: Some(index),
+            bytes,
+            // A byte 0x80 and eight of length follow the message.
+            blocks: (prefix.len() + bytes.len() + 9).div_ceil(BLOCK_BYTES),
+            ..Self::idle()
+        }
     }
 
-    /// Where the next block is whole in the message, it; otherwise none.
-    fn inner(&self, prefix: usize) -> Option<&'a [u8; BLOCK_BYTES]> {
-        let start = (self.block * BLOCK_BYTES).checked_sub(prefix)?;
-        self.bytes.get(start..)?.first_chunk()
+    /// The blocks from the next one on that are whole in the message.
+    fn inner(&self, prefix: usize) -> &'a [[u8; BLOCK_BYTES]] {
+        let start = (self.block * BLOCK_BYTES).checked_sub(prefix);
+        let rest = start.and_then(|start| self.bytes.get(start..));
+        rest.map_or(&[], |rest| rest.as_chunks().0)
     }
 
     /// Makes the next block in the buffer.
@@ -168,35 +203,55 @@ impl<'a> Lane<'a> {
     }
 }
 
-fn run<const LANES: usize, E: Engine<LANES>, M: AsRef<[u8]>>(
+fn run<'a, const LANES: usize, E: Engine<LANES>>(
     engine: &E,
     prefix: &[u8],
-    messages: &[M],
-) -> Vec<[u8; 32]> {
-    let mut digests = vec![[0; 32]; messages.len()];
-    let mut waiting = messages.iter().map(AsRef::as_ref).enumerate();
+    mut waiting: impl Iterator<Item = Lane<'a>>,
+    fewest: usize,
+    digests: &mut [[u8; 32]],
+) -> Vec<Lane<'a>> {
     let mut states = engine.start();
     let mut lanes: [Lane<'_>; LANES] = std::array::from_fn(|_| Lane::idle());
     let mut busy = 0;
-    for lane in &mut lanes {
-        if let Some((index, bytes)) = waiting.next() {
-            lane.take(index, bytes, prefix);
+    for (place, lane) in lanes.iter_mut().enumerate() {
+        if let Some(next) = waiting.next() {
+            engine.set(&mut states, place, next.state);
+            *lane = next;
             busy += 1;
         }
     }
-    while busy > 0 {
-        let mut whole: [Option<&[u8; BLOCK_BYTES]>; LANES] = [None; LANES];
-        for (lane, whole) in lanes.iter_mut().zip(&mut whole) {
+    while busy >= fewest {
+        let mut whole: [&[[u8; BLOCK_BYTES]]; LANES] = [&[]; LANES];
+        for (lane, whole) in lanes.iter().zip(&mut whole) {
             *whole = lane.inner(prefix.len());
-            // A lane with nothing to do hashes whatever its buffer holds, and nobody looks.
-            if whole.is_none() && lane.message.is_some() {
-                lane.fill(prefix);
-            }
         }
-        let blocks = std::array::from_fn(|i| whole[i].unwrap_or(&lanes[i].buffer));
-        engine.compress(&mut states, &blocks);
+        let ready = || {
+            lanes
+                .iter()
+                .zip(&whole)
+                .filter(|(lane, _)| lane.message.is_some())
+        };
+        let shortest = ready()
+            .map(|(_, whole)| *whole)
+            .min_by_key(|whole| whole.len())
+            .unwrap_or(&[]);
+        let steps = shortest.len().max(1);
+        if shortest.is_empty() {
+            for (lane, whole) in lanes.iter_mut().zip(&whole) {
+                if whole.is_empty() && lane.message.is_some() {
+                    lane.fill(prefix);
+                }
+            }
+            // A lane with nothing to do hashes whatever its buffer holds, and nobody looks.
+            let blocks =
+                std::array::from_fn(|i| std::slice::from_ref(whole[i].first().unwrap_or(&lanes[i].buffer)));
+            engine.compress(&mut states, &blocks);
+        } else {
+            let blocks = std::array::from_fn(|i| whole[i].get(..steps).unwrap_or(shortest));
+            engine.compress(&mut states, &blocks);
+        }
         for (place, lane) in lanes.iter_mut().enumerate() {
-            lane.block += 1;
+            lane.block += steps;
             let Some(index) = lane.message.filter(|_| lane.block == lane.blocks) else {
                 continue;
             };
@@ -204,9 +259,11 @@ fn run<const LANES: usize, E: Engine<LANES>, M: AsRef<[u8]>>(
             for (bytes, word) in digests[index].as_chunks_mut::<4>().0.iter_mut().zip(words) {
                 *bytes = word.to_be_bytes();
             }
-            engine.restart(&mut states, place);
             match waiting.next() {
-                Some((index, bytes)) => lane.take(index, bytes, prefix),
+                Some(next) => {
+                    engine.set(&mut states, place, next.state);
+                    *lane = next;
+                }
                 None => {
                     *lane = Lane::idle();
                     busy -= 1;
@@ -214,7 +271,15 @@ fn run<const LANES: usize, E: Engine<LANES>, M: AsRef<[u8]>>(
             }
         }
     }
-    digests
+    let left = lanes
+        .into_iter()
+        .enumerate()
+        .filter(|(_, lane)| lane.message.is_some());
+    left.map(|(place, lane)| Lane {
+        state: engine.state(&states, place),
+        ..lane
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -301,10 +366,20 @@ mod tests {
 
     #[test]
     fn few_messages_go_to_narrow_engines() {
-        assert!(Backend::detect_for(1).lanes() <= 2);
-        assert!(Backend::detect_for(2).lanes() <= 2);
-        assert_eq!(Backend::detect_for(1000), Backend::detect());
+        for blocks in [1, 2, 100, usize::MAX] {
+            assert!(Backend::detect_for(1, blocks).lanes() <= 2);
+        }
+        assert!(Backend::available().contains(&Backend::detect_for(usize::MAX, usize::MAX)));
+        assert_eq!(Backend::detect_for(1, usize::MAX).fewest(), 1);
         assert!(Backend::available().contains(&Backend::PORTABLE));
+    }
+
+    /// Messages as long as files are handed from the widest engine to narrower ones as they end.
+    #[test]
+    fn the_last_messages_are_finished_by_other_engines() {
+        let messages: Vec<Vec<u8>> = (0..40_u8).map(|i| vec![i; 3000 * usize::from(i)]).collect();
+        holds(&[], &messages);
+        holds(&[3; 5], &messages);
     }
 
     proptest! {

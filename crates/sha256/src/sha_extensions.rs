@@ -27,13 +27,17 @@ impl Engine<2> for ShaExtensions {
         [INITIAL; 2]
     }
 
-    fn restart(&self, states: &mut Self::States, lane: usize) {
-        states[lane] = INITIAL;
+    fn set(&self, states: &mut Self::States, lane: usize, state: [u32; 8]) {
+        states[lane] = state;
     }
 
-    fn compress(&self, states: &mut Self::States, blocks: &[&[u8; BLOCK_BYTES]; 2]) {
-        // SAFETY: a value of this type exists only where `Backend::available` has found `sha`, `ssse3` and `sse4.1`.
-        unsafe { compress(states, blocks) }
+    fn compress(&self, states: &mut Self::States, blocks: &[&[[u8; BLOCK_BYTES]]; 2]) {
+        let [first, second] = blocks;
+        for blocks in first.iter().zip(*second) {
+            // SAFETY: a value of this type exists only where `Backend::available` has found `sha`, `ssse3` and
+            // `sse4.1`.
+            unsafe { compress(states, &blocks.into()) }
+        }
     }
 
     fn state(&self, states: &Self::States, lane: usize) -> [u32; 8] {
