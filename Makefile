@@ -8,15 +8,15 @@ CARGO ?= cargo
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 DATA ?=
 
-.PHONY: help test test-long format lint rust contracts contracts-tools clients clients-tools deny example-data privacy-vectors bench clean
+.PHONY: help test test-long format lint rust contracts contracts-tools clients clients-tools standards deny example-data privacy-vectors bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
 
-test: format lint contracts rust clients ## Check everything: formatting, lints, contracts, Rust, real Ethereum clients
+test: format lint contracts rust clients standards ## Check everything: formatting, lints, contracts, Rust, real Ethereum clients
 
 test-long: export CW_TEST_LONG = 1
-test-long: format lint contracts-long rust clients deny example-data privacy-vectors ## As test, with larger counts, licences and regenerated data
+test-long: format lint contracts-long rust clients standards deny example-data privacy-vectors ## As test, with larger counts, licences and regenerated data
 
 format:
 	$(CARGO) fmt --all --check
@@ -50,6 +50,10 @@ clients-tools: contracts-tools tests/clients/node_modules/.package-lock.json
 tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
 	cd tests/clients && $(NPM_CI)
 	@touch $@
+
+standards: ## Check signatures and exports with the tools of their formats
+	$(CARGO) test --locked --workspace --no-run
+	tests/standards/run.sh
 
 deny: ## Check licences, bans and sources of dependencies
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny@0.19.0

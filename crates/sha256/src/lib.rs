@@ -4,16 +4,17 @@
 //! Merkle tree hashes nothing but many short messages, so [`digest_all`] and [`node_all`] give each its lane of a vector
 //! register, and a lane takes the next message when its own ends.
 //!
-//! Which instructions do it is found out at run time ([`Backend::detect`]): the SHA extensions (two messages interleaved),
-//! AVX-512 (16 lanes), AVX2 (8 lanes), or portable code. All give the same digests; a test holds each of them, where
-//! the processor has it, against the crate `sha2`.
+//! Which instructions do it is found out at run time ([`Backend::detect_for`]): the SHA extensions (two messages
+//! interleaved), AVX-512 (16 lanes), AVX2 (8 lanes), or portable code. All give the same digests; a test holds each of them,
+//! where the processor has it, against the crate `sha2`. [`digest_files`] does the same for files.
 //!
-//! This crate is the only one in the project that contains `unsafe`: three kinds of it, each with its reason beside it.
-//! A function compiled for instructions is called after they were detected ([`Backend`]), and vectors are loaded from and
-//! stored to arrays of their size.
+//! There is `unsafe` here, four kinds of it, each with its reason beside it.
+//! A function compiled for instructions is called after they were detected ([`Backend`]), vectors are loaded from and
+//! stored to arrays of their size, and files are mapped.
 
 mod backend;
 mod digest;
+mod files;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 mod portable;
@@ -22,6 +23,7 @@ mod sha_extensions;
 
 pub use backend::Backend;
 pub use digest::{digest_all, digest_all_with, digest_blocks, node_all};
+pub use files::{FileError, digest_files};
 
 /// Bytes that one compression takes.
 pub const BLOCK_BYTES: usize = 64;

@@ -101,6 +101,10 @@ catalogue! {
     NothingToClaim = "CW5009", Refused;
     DevelopmentKey = "CW5010", Refused;
     PortTaken = "CW5011", Missing;
+    SignatureRefused = "CW5301", No;
+    SigningKeyUnusable = "CW5302", Unusable;
+    SignatureUnreadable = "CW5303", Unusable;
+    ModelUnsignable = "CW5304", Unusable;
     Fault = "CW9001", Fault;
 }
 

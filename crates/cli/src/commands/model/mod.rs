@@ -2,6 +2,7 @@
 
 mod import;
 mod publish;
+mod sign;
 
 use std::{
     fs,
@@ -13,6 +14,7 @@ use counterweight_provenance::{ledger::AssetKind, lineage::Direction, manifest::
 use serde_json::{Value, json};
 
 pub(super) use publish::inference_verifier;
+pub(super) use sign::{KEY_BYTES, account_key, beside};
 
 use super::Context;
 use crate::{
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     Import(import::Arguments),
     /// Commit to a network's weights and register the commitment, so that its answers can be proven
     Publish(publish::Arguments),
+    /// Sign the files of any model so that OpenSSF's tools can check them
+    Sign(sign::Arguments),
     /// Write a model's parameters as a safetensors file, checked against its published digest
     Export {
         /// The model, `name` or `name@2`
@@ -58,6 +62,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
     match command {
         Command::Import(arguments) => return import::run(arguments, context),
         Command::Publish(arguments) => return publish::run(arguments, context),
+        Command::Sign(arguments) => return sign::run(arguments, context),
         Command::List | Command::Show { .. } | Command::Export { .. } => {}
     }
     let project = Project::open(&context.global)?;
@@ -65,7 +70,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
     let contracts = session.contracts()?;
     let assets = Assets::read(&contracts, &session.blobs)?;
     match command {
-        Command::Import(_) | Command::Publish(_) | Command::List => Ok(list(&assets)),
+        Command::Import(_) | Command::Publish(_) | Command::Sign(_) | Command::List => Ok(list(&assets)),
         Command::Show { name } => show(assets.find(AssetKind::Model, &name.0)?, &assets),
         Command::Export { name, output } => export(
             &session,

@@ -1,6 +1,8 @@
 //! `cw verify`: recompute a claim from public data and answer yes, no or unknown.
 
+mod content;
 mod proof;
+mod signature;
 
 use std::{fs, path::Path};
 
@@ -50,6 +52,10 @@ pub(crate) enum Command {
     },
     /// A proof of an answer: whether it holds, and for which model
     Proof(proof::Arguments),
+    /// A file or folder against its content digest
+    Content(content::Arguments),
+    /// A signature over a model's files, made here or by OpenSSF's tools
+    Signature(signature::Arguments),
     /// The project's log: every tile, the checkpoint's signature and its anchor
     Log,
 }
@@ -84,6 +90,12 @@ impl Check {
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliError> {
     if let Command::Proof(arguments) = command {
         return proof::run(arguments, context);
+    }
+    if let Command::Signature(arguments) = command {
+        return signature::run(arguments, context);
+    }
+    if let Command::Content(arguments) = command {
+        return content::run(arguments);
     }
     let project = Project::open(&context.global)?;
     let session = Session::open(&project, context)?;
@@ -120,7 +132,9 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             ));
             (format!("dataset {}", dataset.full_name()), checks)
         }
-        Command::Proof(_) | Command::Log => ("the log".to_owned(), vec![whole_log(&session, &contracts)?]),
+        Command::Proof(_) | Command::Signature(_) | Command::Content(_) | Command::Log => {
+            ("the log".to_owned(), vec![whole_log(&session, &contracts)?])
+        }
     };
     Ok(answer(&subject, &checks))
 }
