@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import path from "node:path";
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 
 /** Keys of the development accounts, known to everybody. */
 export const keys = [
@@ -55,10 +55,12 @@ export function start(command, args) {
   });
 }
 
-/** Starts `cw node start` on a free port with a chain in memory. `CW` names another binary. */
+/** The program under test. `CW` names another one. */
+export const binary = process.env.CW ?? path.join(process.env.CARGO_TARGET_DIR ?? path.join(root, "target"), "debug/cw");
+
+/** Starts `cw node start` on a free port with a chain in memory. */
 export function startNode() {
-  const target = process.env.CARGO_TARGET_DIR ?? path.join(root, "target");
-  return start(process.env.CW ?? path.join(target, "debug/cw"), ["node", "start", "--port", "0", "--in-memory"]);
+  return start(binary, ["node", "start", "--port", "0", "--in-memory"]);
 }
 
 /** Starts anvil, the peer whose formats clients are used to. */

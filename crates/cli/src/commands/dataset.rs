@@ -1,24 +1,30 @@
 //! `cw dataset`: the project's datasets.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use counterweight_federated::study::DatasetEntry;
+use counterweight_federated::study::{DatasetEntry, FileFormat};
 use counterweight_provenance::{
+    content::{Hashes, digest_file},
     ledger::{AssetKind, ConsentReader as _},
     manifest::Manifest,
 };
+use counterweight_standards::export::{DatasetFile, croissant, prov};
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, model::pretty};
 use crate::{
     arguments::ThingName,
-    error::{CliError, Code},
+    error::{CliError, Code, with_causes},
     nearest::nearest,
     output::{Answer, Cell, Table, Tone},
     project::{CONFIG_FILE, Project, ProjectConfig, Wanted, read_config},
     session::{Asset, Assets, Contracts, Session},
     training::{
-        dataset_statement, member_key, purpose, read_holdout, read_local, record, register, sponsor_key,
+        dataset_statement, format_of, member_key, purpose, read_holdout, read_local, record, register,
+        sponsor_key,
     },
 };
 
@@ -49,11 +55,32 @@ pub(crate) enum Command {
         /// The dataset
         name: ThingName,
     },
+    /// Describe a dataset in a format of others
+    Export {
+        /// The dataset, `name` or `name@2`
+        name: ThingName,
+        /// In which format
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+        /// The file to write; `-` for standard output [default: NAME-VERSION and the format's ending]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Put a dataset's manifest on the chain and a signed statement into the log, and grant its consent
     Publish {
         /// The datasets; without one, all of them
         names: Vec<String>,
     },
+}
+
+/// Formats of datasets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// MLCommons Croissant 1.1 with responsible-AI metadata
+    #[default]
+    Croissant,
+    /// Its lineage as PROV-JSON
+    Prov,
 }
 
 /// Does it.
@@ -86,6 +113,9 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         }
         Command::List => list(&project, context),
         Command::Show { name } => show(&project, name, context),
+        Command::Export { name, format, output } => {
+            export(&project, name, *format, output.as_deref(), context)
+        }
         Command::Publish { names } => publish(&project, names, context),
     }
 }
@@ -310,6 +340,72 @@ fn show(project: &Project, name: &ThingName, context: &Context) -> Result<Answer
         .json("used_by", users)
         .fields(fields)
         .id(asset.full_name()))
+}
+
+fn export(
+    project: &Project,
+    name: &ThingName,
+    format: Format,
+    output: Option<&Path>,
+    context: &Context,
+) -> Result<Answer, CliError> {
+    let session = Session::open(project, context)?;
+    let contracts = session.contracts()?;
+    let assets = Assets::read(&contracts, &session.blobs)?;
+    let asset = assets.find(AssetKind::Dataset, &name.0)?;
+    let graph = assets.lineage()?;
+    let dossier = super::export::dossier(&session, &contracts, &graph, asset, context)?;
+    let (document, ending) = match format {
+        Format::Prov => (prov(&dossier), ".prov.json"),
+        Format::Croissant => {
+            let file = local_file(project, asset, context)?;
+            (croissant(&dossier, file.as_ref())?, ".croissant.json")
+        }
+    };
+    let name = format!("{}-{}{ending}", asset.name(), asset.record.asset.version);
+    let path = output.map_or_else(|| PathBuf::from(name), Path::to_owned);
+    let answer = super::export::write("dataset-export/1", &pretty(&document)?, &path, true, context)?;
+    if answer.is_empty() {
+        return Ok(answer);
+    }
+    Ok(answer
+        .json("dataset", asset.full_name())
+        .json("content", asset.record.asset.content.to_string()))
+}
+
+/// The dataset's file, where it is configured here and is there: its name alone, since the description goes beside it.
+fn local_file(project: &Project, asset: &Asset, context: &Context) -> Result<Option<DatasetFile>, CliError> {
+    let datasets = &project.config.study.datasets;
+    let entry = datasets.iter().find(|entry| entry.name == asset.name());
+    let path = entry
+        .map(|entry| (entry, project.resolve(&entry.path)))
+        .filter(|(_, path)| path.is_file());
+    let Some((entry, path)) = path else {
+        context
+            .console
+            .note("its file is not here: the description has no columns");
+        return Ok(None);
+    };
+    let file = digest_file(&path, Hashes::ContentAndSha256).map_err(|error| {
+        CliError::new(Code::FileUnreadable, with_causes(&error)).fix("check that the file belongs to you")
+    })?;
+    let media_type = match format_of(&path, entry.format) {
+        FileFormat::Parquet => "application/vnd.apache.parquet",
+        _ => "text/csv",
+    };
+    let sha256 = file
+        .sha256
+        .ok_or_else(|| CliError::fault("a file was hashed without SHA-256"))?;
+    Ok(Some(DatasetFile {
+        name: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        digest: file.digest,
+        sha256,
+        media_type: media_type.to_owned(),
+    }))
 }
 
 fn publish(project: &Project, names: &[String], context: &Context) -> Result<Answer, CliError> {

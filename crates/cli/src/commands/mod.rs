@@ -7,6 +7,7 @@ pub(crate) mod dataset;
 pub(crate) mod dispute;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+mod export;
 pub(crate) mod infer;
 pub(crate) mod key;
 pub(crate) mod log;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use counterweight_inference::{Answer as Given, Card};
+use counterweight_standards::attest::erc7007::add_aigc_data;
 use counterweight_zkml_verifier::{
     Scheme,
     file::{MOST_FILE_BYTES, ProvenAnswer, ProvenInput},
@@ -26,6 +27,14 @@ pub(crate) enum Command {
         /// The proof's file
         file: PathBuf,
     },
+    /// Write a proven answer as the call that binds it to a token: ERC-7007
+    Export {
+        /// The proof's file
+        file: PathBuf,
+        /// The token
+        #[arg(long, value_name = "ID")]
+        token: u64,
+    },
     /// Show the set-ups that proofs rest on, or take one from a ceremony
     Setup {
         /// A powers-of-tau file (.ptau) of a public ceremony; models are committed to under it from then on
@@ -44,6 +53,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliError> {
     match command {
         Command::Show { file } => show_proof(file, context),
+        Command::Export { file, token } => export(file, *token),
         Command::Setup {
             powers_of_tau,
             row_bits,
@@ -64,6 +74,20 @@ pub(super) fn read_proof(file: &Path) -> Result<ProvenAnswer, CliError> {
             .why(with_causes(&error))
             .fix("ask for it again; docs/spec/proof-file.md says what it looks like")
     })
+}
+
+/// The prompt is on the chain for good, so it is the context alone: nothing of the input.
+fn export(file: &Path, token: u64) -> Result<Answer, CliError> {
+    let proven = read_proof(file)?;
+    let bytes = read_file(file, MOST_FILE_BYTES as u64)?;
+    let call = add_aigc_data(token, &proven.context, &proven.output, &bytes);
+    let data = format!("0x{}", hex::encode(call));
+    Ok(Answer::new("proof-export/1")
+        .json("function", "addAigcData(uint256,bytes,bytes,bytes)")
+        .json("token", token)
+        .json("prompt", hex_word(&proven.context))
+        .json("data", data.as_str())
+        .line(data))
 }
 
 fn show_proof(file: &Path, context: &Context) -> Result<Answer, CliError> {

@@ -105,6 +105,7 @@ catalogue! {
     SigningKeyUnusable = "CW5302", Unusable;
     SignatureUnreadable = "CW5303", Unusable;
     ModelUnsignable = "CW5304", Unusable;
+    ModelUnreadable = "CW5305", Unusable;
     Fault = "CW9001", Fault;
 }
 

@@ -1,32 +1,27 @@
 //! `cw model`: models trained here, and networks whose answers are proven.
 
+mod attest;
+mod export;
 mod import;
+mod inspect;
 mod publish;
 mod sign;
-
-use std::{
-    fs,
-    io::{IsTerminal as _, Write as _, stdout},
-    path::{Path, PathBuf},
-};
 
 use counterweight_provenance::{ledger::AssetKind, lineage::Direction, manifest::Manifest};
 use serde_json::{Value, json};
 
+pub(super) use export::pretty;
 pub(super) use publish::inference_verifier;
 pub(super) use sign::{KEY_BYTES, account_key, beside};
 
 use super::Context;
 use crate::{
     arguments::ThingName,
-    error::{CliError, Code},
+    error::CliError,
     output::{Answer, Cell, Table},
     project::Project,
     session::{Asset, Assets, Session},
 };
-
-/// Largest model that is exported.
-const MODEL_BYTES: u64 = 65 << 20;
 
 /// What to do with models.
 #[derive(Debug, clap::Subcommand)]
@@ -40,18 +35,16 @@ pub(crate) enum Command {
     },
     /// Import an ONNX network as integers, so that it gives the same answers everywhere and they can be proven
     Import(import::Arguments),
+    /// Look into anybody's model: its tensors with their identities, and what its card claims
+    Inspect(inspect::Arguments),
     /// Commit to a network's weights and register the commitment, so that its answers can be proven
     Publish(publish::Arguments),
     /// Sign the files of any model so that OpenSSF's tools can check them
     Sign(sign::Arguments),
-    /// Write a model's parameters as a safetensors file, checked against its published digest
-    Export {
-        /// The model, `name` or `name@2`
-        name: ThingName,
-        /// The file to write; `-` for standard output [default: NAME-VERSION.safetensors]
-        #[arg(long, short, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
+    /// Attest a model for readers of the Ethereum Attestation Service; nothing is sent
+    Attest(attest::Arguments),
+    /// Write a model, or a description of it in a format of others
+    Export(export::Arguments),
 }
 
 /// Does it.
@@ -61,23 +54,20 @@ pub(crate) enum Command {
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliError> {
     match command {
         Command::Import(arguments) => return import::run(arguments, context),
+        Command::Inspect(arguments) => return inspect::run(arguments, context),
         Command::Publish(arguments) => return publish::run(arguments, context),
         Command::Sign(arguments) => return sign::run(arguments, context),
-        Command::List | Command::Show { .. } | Command::Export { .. } => {}
+        Command::Attest(arguments) => return attest::run(arguments, context),
+        Command::Export(arguments) => return export::run(arguments, context),
+        Command::List | Command::Show { .. } => {}
     }
     let project = Project::open(&context.global)?;
     let session = Session::open(&project, context)?;
     let contracts = session.contracts()?;
     let assets = Assets::read(&contracts, &session.blobs)?;
     match command {
-        Command::Import(_) | Command::Publish(_) | Command::Sign(_) | Command::List => Ok(list(&assets)),
         Command::Show { name } => show(assets.find(AssetKind::Model, &name.0)?, &assets),
-        Command::Export { name, output } => export(
-            &session,
-            assets.find(AssetKind::Model, &name.0)?,
-            output.as_deref(),
-            context,
-        ),
+        _ => Ok(list(&assets)),
     }
 }
 
@@ -177,51 +167,4 @@ fn show(asset: &Asset, assets: &Assets) -> Result<Answer, CliError> {
         .line(tree.to_text().trim_end())
         .id(asset.full_name())
         .next(format!("cw verify model {}", asset.full_name())))
-}
-
-fn export(
-    session: &Session<'_>,
-    asset: &Asset,
-    output: Option<&Path>,
-    context: &Context,
-) -> Result<Answer, CliError> {
-    let bytes = session.blobs.get(&asset.record.asset.content, MODEL_BYTES)?;
-    let name = format!("{}-{}.safetensors", asset.name(), asset.record.asset.version);
-    let path = output.map_or_else(|| PathBuf::from(&name), Path::to_owned);
-    if path == Path::new("-") {
-        if stdout().is_terminal() {
-            return Err(
-                CliError::new(Code::Usage, "a model's bytes are not for a terminal")
-                    .fix(format!("cw model export {} --output {name}", asset.full_name())),
-            );
-        }
-        let written = stdout().lock().write_all(&bytes);
-        written.map_err(|error| unwritable(&path, &error))?;
-        return Ok(Answer::new("model-export/1"));
-    }
-    if path.exists() && !context.global.yes {
-        return Err(
-            CliError::new(Code::AlreadyThere, format!("{} exists already", path.display()))
-                .fix("choose another name with --output, or add --yes to replace it"),
-        );
-    }
-    if !context.global.dry_run {
-        fs::write(&path, &bytes).map_err(|error| unwritable(&path, &error))?;
-    }
-    Ok(Answer::new("model-export/1")
-        .json("model", asset.full_name())
-        .json("file", path.display().to_string())
-        .json("bytes", bytes.len())
-        .json("content", asset.record.asset.content.to_string())
-        .line(path.display().to_string())
-        .id(path.display().to_string()))
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> CliError {
-    CliError::new(
-        Code::FileUnreadable,
-        format!("{} cannot be written", path.display()),
-    )
-    .fact("system", error.to_string())
-    .fix("check the folder's permissions and the disk's free space")
 }

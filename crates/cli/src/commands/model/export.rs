@@ -1,0 +1,111 @@
+//! `cw model export`: a model's parameters, or what the ledger knows about it in a format of others.
+
+use std::path::PathBuf;
+
+use counterweight_provenance::ledger::AssetKind;
+use counterweight_standards::export::{BomVersion, annex_iv, ml_bom, model_card, prov};
+use serde::Serialize;
+
+use crate::{
+    arguments::ThingName,
+    commands::{Context, export},
+    error::CliError,
+    output::Answer,
+    project::Project,
+    session::{Assets, Session},
+};
+
+/// Largest model that is exported.
+const MODEL_BYTES: u64 = 65 << 20;
+
+/// What to write.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The model, `name` or `name@2`
+    name: ThingName,
+    /// In which format
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// The file to write; `-` for standard output [default: NAME-VERSION and the format's ending]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Formats of models.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Its parameters, checked against the published digest
+    #[default]
+    Safetensors,
+    /// Hugging Face model card: Markdown with front matter
+    Card,
+    /// CycloneDX 1.6 bill of materials
+    MlBom,
+    /// CycloneDX 1.7 bill of materials
+    #[value(name = "ml-bom-1.7")]
+    MlBom17,
+    /// Its lineage and its run as PROV-JSON
+    Prov,
+    /// EU AI Act, Annex IV: technical documentation with its gaps, Markdown
+    AnnexIv,
+    /// The same as JSON
+    AnnexIvJson,
+}
+
+impl Format {
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Safetensors => ".safetensors",
+            Self::Card => ".card.md",
+            Self::MlBom | Self::MlBom17 => ".cdx.json",
+            Self::Prov => ".prov.json",
+            Self::AnnexIv => ".annex-iv.md",
+            Self::AnnexIvJson => ".annex-iv.json",
+        }
+    }
+}
+
+/// Gathers, writes.
+///
+/// # Errors
+/// [`crate::error::Code::UnknownName`], those of chain and files.
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, CliError> {
+    let project = Project::open(&context.global)?;
+    let session = Session::open(&project, context)?;
+    let contracts = session.contracts()?;
+    let assets = Assets::read(&contracts, &session.blobs)?;
+    let asset = assets.find(AssetKind::Model, &arguments.name.0)?;
+    let bytes = if arguments.format == Format::Safetensors {
+        session.blobs.get(&asset.record.asset.content, MODEL_BYTES)?
+    } else {
+        let graph = assets.lineage()?;
+        let dossier = export::dossier(&session, &contracts, &graph, asset, context)?;
+        match arguments.format {
+            Format::Card => model_card(&dossier)?.into_bytes(),
+            Format::MlBom => pretty(&ml_bom(&dossier, BomVersion::V1_6)?)?,
+            Format::MlBom17 => pretty(&ml_bom(&dossier, BomVersion::V1_7)?)?,
+            Format::Prov => pretty(&prov(&dossier))?,
+            Format::AnnexIvJson => pretty(&annex_iv(&dossier)?)?,
+            Format::AnnexIv | Format::Safetensors => annex_iv(&dossier)?.to_markdown().into_bytes(),
+        }
+    };
+    let ending = arguments.format.ending();
+    let name = format!("{}-{}{ending}", asset.name(), asset.record.asset.version);
+    let path = arguments.output.clone().unwrap_or_else(|| PathBuf::from(name));
+    let is_text = arguments.format != Format::Safetensors;
+    let answer = export::write("model-export/1", &bytes, &path, is_text, context)?;
+    if answer.is_empty() {
+        return Ok(answer);
+    }
+    Ok(answer
+        .json("model", asset.full_name())
+        .json("content", asset.record.asset.content.to_string()))
+}
+
+/// JSON for people and programs, with a newline at the end.
+pub(crate) fn pretty(document: &impl Serialize) -> Result<Vec<u8>, CliError> {
+    let mut bytes = serde_json::to_vec_pretty(document)
+        .map_err(|error| CliError::fault(format!("a document cannot be written: {error}")))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

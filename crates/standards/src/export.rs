@@ -1,0 +1,22 @@
+//! Descriptions of assets for readers who know nothing of the ledger.
+//!
+//! Each takes a [`Dossier`] and adds nothing to it: what the ledger does not hold is left out, or named as a gap where the
+//! format has a place for gaps. All of them are deterministic, dates included, which are those of registration.
+
+mod annex_iv;
+mod card;
+mod croissant;
+mod dossier;
+mod ml_bom;
+mod prov;
+mod text;
+
+pub use annex_iv::{AnnexIv, annex_iv};
+pub use card::model_card;
+pub use croissant::{DatasetFile, croissant};
+pub use dossier::{Dossier, ExportError, LogEntry, Run};
+pub use ml_bom::{BomVersion, ml_bom};
+pub use prov::prov;
+
+#[cfg(test)]
+mod tests;
