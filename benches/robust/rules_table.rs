@@ -147,7 +147,7 @@ pub(crate) fn make(digits: &Digits) -> Result<Report, Failure> {
     let mut report = Report {
         text: format!(
             "Accuracy on 2,000 test digits after {ROUNDS} rounds, softmax regression, {MEMBERS} members, {LIARS} of them liars.\n\
-             Rows of backdoor end with the part of triggered digits that get the liars' answer, under `mean` and the best rule.\n"
+             Rows of backdoor say besides what part of the triggered digits get the liars' answer.\n"
         ),
         ..Report::default()
     };
