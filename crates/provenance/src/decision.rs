@@ -9,6 +9,8 @@ mod disclosure;
 mod draft;
 pub mod entry;
 mod erasure;
+#[cfg(feature = "http")]
+pub mod http;
 mod keys;
 mod linear;
 pub mod otlp;
@@ -17,6 +19,7 @@ pub mod receipt;
 mod recorder;
 mod secret;
 mod segment;
+mod trees;
 mod value;
 
 pub use book::{DecisionBook, DecisionError, MOST_BATCH, Recorded};
@@ -34,6 +37,7 @@ pub use profile::{
 pub use recorder::{Acknowledged, Clock, Recorder, RecorderError, RecorderOptions, RecorderThread};
 pub use secret::SecretKey;
 pub use segment::SegmentError;
+pub use trees::{MOST_MODEL, TreeEnsemble, TreeError};
 pub use value::{MOST_TEXT, Value, ValueType};
 
 #[cfg(test)]

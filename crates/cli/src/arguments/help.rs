@@ -8,7 +8,10 @@ use super::Arguments;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Train", &["new", "train", "run", "model"]),
     ("Lend data", &["dataset", "consent", "member", "claim"]),
-    ("Ask and prove", &["infer", "prove", "proof", "dispute"]),
+    (
+        "Ask and prove",
+        &["infer", "prove", "proof", "dispute", "decision"],
+    ),
     ("Check", &["verify", "log", "status", "doctor", "explain"]),
     ("Operate", &["node", "network", "key", "completions"]),
 ];

@@ -130,6 +130,9 @@ pub(crate) enum Command {
     /// Recompute a claim from public data and answer yes, no or unknown
     #[command(subcommand)]
     Verify(commands::verify::Command),
+    /// Record decisions of models, prove them, show chosen fields, erase people
+    #[command(subcommand)]
+    Decision(commands::decision::Command),
     /// Append to logs, prove what they hold, check, serve and witness them
     #[command(subcommand)]
     Log(commands::log::Command),

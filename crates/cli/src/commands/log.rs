@@ -4,12 +4,16 @@ mod check;
 mod serve;
 mod write;
 
+pub(super) use check::prove;
+pub(super) use write::{owner, sign_for_chain};
+
 use std::{
     fs,
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
+use counterweight_primitives::Address;
 use counterweight_provenance::log::{LogReader, note::VerifierKey};
 
 use super::Context;
@@ -157,7 +161,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
 }
 
 /// Reads a file that the command line names.
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     fs::read(path).map_err(|error| {
         CliError::new(Code::FileUnreadable, format!("{} cannot be read", path.display()))
             .fact("system", error.to_string())
@@ -166,13 +170,14 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
 }
 
 /// Where a log is, and where its public key.
-struct Place {
+pub(super) struct Place {
     folder: PathBuf,
     key_file: PathBuf,
 }
 
 impl Place {
-    fn at(folder: &Path) -> Self {
+    /// A folder that was named; the key is beside it.
+    pub(super) fn at(folder: &Path) -> Self {
         let mut key_file = folder.as_os_str().to_owned();
         key_file.push(".pub");
         Self {
@@ -195,8 +200,23 @@ impl Place {
         })
     }
 
-    fn key(&self) -> Result<VerifierKey, CliError> {
-        if !self.folder.join("checkpoint").exists() {
+    /// Whether there is a log.
+    pub(super) fn is_begun(&self) -> bool {
+        self.folder.join("checkpoint").exists()
+    }
+
+    /// Puts the public key of a log that was begun, and its owner, where others find them.
+    pub(super) fn write_key(&self, key: &str, owner: Address) -> Result<(), CliError> {
+        fs::write(&self.key_file, format!("{key}\n{owner}\n")).map_err(|error| {
+            CliError::new(Code::FileUnreadable, "the log's public key cannot be written")
+                .fact("system", error.to_string())
+                .fix("check the folder's permissions and the disk's free space")
+        })
+    }
+
+    /// Its public key.
+    pub(super) fn key(&self) -> Result<VerifierKey, CliError> {
+        if !self.is_begun() {
             return Err(CliError::new(
                 Code::NothingYet,
                 format!("there is no log in {}", self.folder.display()),
@@ -212,12 +232,14 @@ impl Place {
         parse_key(text.lines().next().unwrap_or_default())
     }
 
-    fn reader(&self) -> Result<LogReader, CliError> {
+    /// Reads it.
+    pub(super) fn reader(&self) -> Result<LogReader, CliError> {
         Ok(LogReader::new(&self.folder, self.key()?))
     }
 }
 
-fn parse_key<K: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<K, CliError> {
+/// Reads a key of a log or witness.
+pub(super) fn parse_key<K: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<K, CliError> {
     text.parse().map_err(|error: K::Err| {
         CliError::new(Code::BadValue, "this is no key of a log or witness")
             .why(error.to_string())

@@ -4,6 +4,7 @@ pub(crate) mod claim;
 pub(crate) mod completions;
 pub(crate) mod consent;
 pub(crate) mod dataset;
+pub(crate) mod decision;
 pub(crate) mod dispute;
 pub(crate) mod doctor;
 pub(crate) mod explain;
@@ -85,6 +86,7 @@ pub(crate) fn run(command: Option<&Command>, context: &Context) -> Result<Answer
         Some(Command::Verify(command)) => verify::run(command, context),
         Some(Command::Status) => status::run(context),
         Some(Command::Doctor) => doctor::run(context),
+        Some(Command::Decision(command)) => decision::run(command, context),
         Some(Command::Log(command)) => log::run(command, context),
         Some(Command::Explain(arguments)) => explain::run(arguments),
         Some(Command::Node(command)) => node::run(command, context),

@@ -101,6 +101,11 @@ catalogue! {
     NothingToClaim = "CW5009", Refused;
     DevelopmentKey = "CW5010", Refused;
     PortTaken = "CW5011", Missing;
+    DecisionUnfit = "CW5201", Unusable;
+    Erased = "CW5202", Refused;
+    DisclosureRefused = "CW5203", No;
+    RecordsDamaged = "CW5204", Unusable;
+    NoDecision = "CW5205", Unusable;
     SignatureRefused = "CW5301", No;
     SigningKeyUnusable = "CW5302", Unusable;
     SignatureUnreadable = "CW5303", Unusable;

@@ -11,6 +11,7 @@ use counterweight_federated::{
 };
 use counterweight_provenance::{
     blobs::BlobError,
+    decision::{DecisionError, KeyError, SegmentError},
     lineage::LineageError,
     log::{LogError, ReadError},
     manifest::ManifestError,
@@ -35,6 +36,42 @@ impl From<BlobError> for CliError {
                 .fact("system", source.to_string())
                 .fix("check the folder's permissions and the disk's free space"),
             _ => told(Code::ContentDiffers),
+        }
+    }
+}
+
+impl From<DecisionError> for CliError {
+    fn from(error: DecisionError) -> Self {
+        let told = |code| Self::new(code, with_causes(&error));
+        match error {
+            DecisionError::Log(error) => error.into(),
+            DecisionError::Read(error) => error.into(),
+            DecisionError::Inaccurate { .. } => told(Code::DecisionUnfit)
+                .why("what the model gives for these inputs is not the output that was recorded")
+                .fix("give the model that decided, and record its output without rounding"),
+            DecisionError::Profile(_) | DecisionError::BatchTooLong { .. } => {
+                told(Code::DecisionUnfit).fix("correct the profile or the decision")
+            }
+            DecisionError::Keys(KeyError::Locked { .. }) => told(Code::RecordsDamaged)
+                .why("the keys of people open under the key of the account that began the log")
+                .fix("choose it with --key, or restore the file from a copy that is as old as the last erasure"),
+            DecisionError::Erased { .. } => told(Code::Erased)
+                .why("the key of the person it was about was deleted, and it cannot be brought back")
+                .fix("cw decision prove shows that the decision was made, and nothing of what it was"),
+            DecisionError::UnknownSubject => told(Code::NoDecision)
+                .why("nothing was recorded about them, or they were erased")
+                .fix("give the name as decisions have it"),
+            DecisionError::NoDecision { .. } | DecisionError::NotExplained { .. } => {
+                told(Code::NoDecision).fix("give the number that recording it answered")
+            }
+            DecisionError::Io { .. }
+            | DecisionError::Keys(KeyError::Io { .. })
+            | DecisionError::Segments(SegmentError::Io { .. }) => {
+                told(Code::FileUnreadable).fix("check the folder's permissions and the disk's free space")
+            }
+            _ => told(Code::RecordsDamaged)
+                .why("the log is sound, and what is kept beside it is not what was recorded")
+                .fix("restore sealed and profiles from a copy; never keys/epoch, which would undo erasures"),
         }
     }
 }

@@ -16,7 +16,7 @@ use rand_core::CryptoRng;
 
 use super::{
     commitment::{commit_all, field_block},
-    entry::{DecisionEntry, EntryKind},
+    entry::{DecisionEntry, EntryKind, Flags},
     erasure::Erasure,
     keys::{KeyError, KeyStore},
     linear::{LinearParameters, MOST_BYTES as MOST_PARAMETERS},
@@ -24,6 +24,7 @@ use super::{
     receipt::Promise,
     secret::{RecordSecrets, SecretKey},
     segment::{Entries, Frame, SegmentError, Segments},
+    trees::{TreeEnsemble, explanation_of, is_explained},
     value::Value,
 };
 use crate::{
@@ -106,8 +107,16 @@ pub enum DecisionError {
     /// Nobody of this name has a key here.
     #[error("nobody of this name is in the log")]
     UnknownSubject,
-    /// The decision was made under a profile without an explanation of this kind.
-    #[error("entry {index} has no such explanation")]
+    /// The explanation does not add up to the output: the model is another, or there are several outputs.
+    #[error("the explanation of entry {index} does not add up to its one output")]
+    Inaccurate {
+        /// Which entry.
+        index: u64,
+    },
+    /// The decision was made under a profile that does not name this model, or lacks inputs.
+    #[error(
+        "entry {index} cannot be explained by this model: its profile names another, or inputs are missing"
+    )]
     NotExplained {
         /// Which entry.
         index: u64,
@@ -153,7 +162,6 @@ pub(super) struct Opened {
     pub(super) profile: Arc<Profile>,
     pub(super) values: Vec<Value>,
     pub(super) salts: Vec<super::commitment::Salt>,
-    #[expect(dead_code, reason = "for explanations")]
     pub(super) slot: u64,
 }
 
@@ -384,6 +392,49 @@ impl DecisionBook {
             .collect())
     }
 
+    /// Explains a decision of a tree ensemble, and appends the explanation as an entry of its own that points to it. It is
+    /// sealed under the key of the same subject, so that an erasure takes it along.
+    ///
+    /// # Errors
+    /// [`DecisionError::NotExplained`] where the decision's profile does not name this ensemble, or its inputs are not all
+    /// there; [`DecisionError::Inaccurate`] where the explanation does not add up to the output; and as
+    /// [`DecisionBook::record`].
+    pub fn explain(
+        &mut self,
+        index: u64,
+        ensemble: &TreeEnsemble,
+        now: UnixMillis,
+    ) -> Result<Recorded, DecisionError> {
+        let opened = self.open_record(index)?;
+        if !matches!(opened.entry.kind, EntryKind::Decision { .. }) {
+            return Err(DecisionError::NoDecision { index });
+        }
+        let shown: Vec<_> = opened.values.into_iter().map(Some).collect();
+        let values =
+            explanation_of(&opened.profile, ensemble, &shown).ok_or(DecisionError::NotExplained { index })?;
+        if !is_explained(&opened.profile, ensemble, &shown, &values) {
+            return Err(DecisionError::Inaccurate { index });
+        }
+        let entry = DecisionEntry {
+            kind: EntryKind::Explanation { decision: index },
+            flags: Flags::default(),
+            time: now,
+            profile: opened.profile.id(),
+            commitment: Sha256Digest([0; 32]),
+        };
+        let record = Unsealed {
+            subject: Subject::Slot(opened.slot),
+            values: &values,
+            kept: values.len(),
+        };
+        let endpoint = opened.profile.endpoint_id();
+        let recorded = self.write([record].into_iter(), vec![entry], &[endpoint], Vec::new())?;
+        recorded
+            .into_iter()
+            .next()
+            .ok_or(DecisionError::NotExplained { index })
+    }
+
     /// Deletes the keys of subjects for good: none of their decisions can be opened again by anyone, and every proof
     /// still holds. The log says when, why and how many decisions, never whose.
     ///
@@ -432,6 +483,18 @@ impl DecisionBook {
     pub fn decisions_about(&self, subject: &str) -> Result<Vec<u64>, DecisionError> {
         let slot = self.keys.find(subject).ok_or(DecisionError::UnknownSubject)?;
         Ok(self.segments.of_slot(slot)?)
+    }
+
+    /// The profile that an entry's decision was made under.
+    ///
+    /// # Errors
+    /// [`DecisionError::NoDecision`], [`DecisionError::UnknownProfile`] or [`DecisionError::Read`].
+    pub fn profile_of(&self, index: u64) -> Result<Arc<Profile>, DecisionError> {
+        let entry = self.log.reader().entries(self.log.checkpoint(), index, 1)?.pop();
+        let entry = entry.and_then(|(_, bytes)| DecisionEntry::decode(&bytes));
+        let id = entry.ok_or(DecisionError::NoDecision { index })?.profile;
+        let known = self.profiles.get(&id).cloned();
+        known.ok_or(DecisionError::UnknownProfile { id })
     }
 
     /// Opens the record of an entry and holds it against the commitment.
@@ -513,6 +576,12 @@ impl DecisionBook {
         self.keys.secrets_of(subject)
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The tiled log.
     #[must_use]
     pub fn log(&self) -> &Log {
@@ -535,7 +604,6 @@ struct Unsealed<'a> {
 
 enum Subject<'a> {
     Named(&'a str),
-    #[expect(dead_code, reason = "for explanations")]
     Slot(u64),
 }
 

@@ -14,7 +14,8 @@ use super::{
     commitment::{SALT_BYTES, field_digest, record_commitment},
     entry::{DecisionEntry, EntryKind},
     linear::LinearParameters,
-    profile::{Field, Profile, ProfileError, Role},
+    profile::{Explanation, Field, Profile, ProfileError, Role},
+    trees::{TreeEnsemble, explanation_fields, explanation_of, is_explained},
     value::Value,
 };
 use crate::{
@@ -119,12 +120,25 @@ pub enum Trust<'a> {
 #[serde(deny_unknown_fields)]
 struct Document {
     entry: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explained>,
     fields: Vec<Shown>,
     format: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parameters: Option<String>,
     profile: String,
     profile_proof: String,
+    proof: String,
+}
+
+/// An explanation that was made later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Explained {
+    entry: String,
+    fields: Vec<Shown>,
+    /// The tree ensemble, as its file has it.
+    model: String,
     proof: String,
 }
 
@@ -233,6 +247,52 @@ impl DecisionBook {
         chosen: impl Fn(&Field) -> bool,
         parameters: bool,
     ) -> Result<Vec<u8>, DecisionError> {
+        self.disclose_with(index, chosen, parameters, None)
+    }
+
+    /// As [`DecisionBook::disclose`], with the explanation that was made of the decision later, and the model it is of:
+    /// whoever reads it computes it again from the inputs, all of which should be chosen.
+    ///
+    /// # Errors
+    /// As [`DecisionBook::disclose`]; [`DecisionError::NotExplained`] where the explanation is of another decision or model.
+    pub fn disclose_explained(
+        &self,
+        index: u64,
+        chosen: impl Fn(&Field) -> bool,
+        explanation: u64,
+        model: &str,
+    ) -> Result<Vec<u8>, DecisionError> {
+        let none = || DecisionError::NotExplained { index };
+        let ensemble = TreeEnsemble::from_lightgbm(model).map_err(|_| none())?;
+        let opened = self.open_record(explanation)?;
+        let fields = explanation_fields(&ensemble);
+        let names = opened.profile.explanation() == Some(Explanation::Trees(ensemble.digest()));
+        if opened.entry.kind != (EntryKind::Explanation { decision: index })
+            || !names
+            || opened.values.len() != fields.len()
+        {
+            return Err(none());
+        }
+        let (_, proof) = self
+            .log()
+            .reader()
+            .receipt(self.log().checkpoint(), explanation)?;
+        let explained = Explained {
+            entry: hex::encode(opened.entry.encode()),
+            fields: Shown::of(&opened, |place| fields.get(place).is_some_and(&chosen)),
+            model: model.to_owned(),
+            proof: proof.to_text(),
+        };
+        self.disclose_with(index, chosen, false, Some(explained))
+    }
+
+    fn disclose_with(
+        &self,
+        index: u64,
+        chosen: impl Fn(&Field) -> bool,
+        parameters: bool,
+        explanation: Option<Explained>,
+    ) -> Result<Vec<u8>, DecisionError> {
         let opened = self.open_record(index)?;
         let (_, proof) = self.log().reader().receipt(self.log().checkpoint(), index)?;
         let at = self.profile_index(opened.entry.profile)?;
@@ -240,6 +300,7 @@ impl DecisionBook {
         let fields = opened.profile.fields();
         let document = Document {
             entry: hex::encode(opened.entry.encode()),
+            explanation,
             fields: Shown::of(&opened, |place| fields.get(place).is_some_and(&chosen)),
             format: DISCLOSURE_FORMAT.to_owned(),
             parameters: match opened.profile.linear().filter(|_| parameters) {
@@ -330,6 +391,10 @@ impl UncheckedDisclosure {
         let recomputed = profile
             .recompute(&values)
             .map_err(|name| DisclosureError::Contribution { name })?;
+        let explanation = match &document.explanation {
+            Some(explained) => Some(explained.verify(&receipt, &profile, &values, trust)?),
+            None => None,
+        };
         Ok(Disclosure {
             entry,
             receipt,
@@ -337,8 +402,80 @@ impl UncheckedDisclosure {
             profile,
             values,
             recomputed,
+            explanation,
         })
     }
+}
+
+impl Explained {
+    /// Checks that the log has the explanation, that it is of this decision, and, where all inputs are shown, that it is what
+    /// the model gives for them, bit for bit.
+    fn verify(
+        &self,
+        decision: &Receipt,
+        profile: &Profile,
+        values: &[Option<Value>],
+        trust: Trust<'_>,
+    ) -> Result<LaterExplanation, DisclosureError> {
+        let bytes = hex::decode(&self.entry).map_err(|_| DisclosureError::Entry)?;
+        let entry = DecisionEntry::decode(&bytes).ok_or(DisclosureError::Entry)?;
+        let index = decision.index();
+        if entry.kind != (EntryKind::Explanation { decision: index }) || entry.profile != profile.id() {
+            return Err(DisclosureError::Entry);
+        }
+        let (receipt, _) = included(&self.proof, &bytes, trust).map_err(DisclosureError::Proof)?;
+        let ensemble = TreeEnsemble::from_lightgbm(&self.model).map_err(|_| DisclosureError::Parameters)?;
+        if profile.explanation() != Some(Explanation::Trees(ensemble.digest())) {
+            return Err(DisclosureError::Parameters);
+        }
+        let fields = explanation_fields(&ensemble);
+        let shown = Shown::check(&self.fields, &fields, entry.commitment)?;
+        let expected = explanation_of(profile, &ensemble, values);
+        let mut recomputed = 0;
+        for ((field, shown), place) in fields.iter().zip(&shown).zip(0..) {
+            let (Some(Value::Number(shown)), Some(expected)) = (shown, &expected) else {
+                continue;
+            };
+            let same =
+                matches!(expected.get(place), Some(Value::Number(x)) if x.to_bits() == shown.to_bits());
+            if !same {
+                return Err(DisclosureError::Contribution {
+                    name: field.name.clone(),
+                });
+            }
+            recomputed += usize::from(field.role == Role::Contribution);
+        }
+        // Values that are all shown must add up to the output, if that is shown too.
+        let all: Option<Vec<Value>> = shown.iter().cloned().collect();
+        let has_output = profile
+            .fields()
+            .iter()
+            .zip(values)
+            .any(|(f, v)| f.role == Role::Output && v.is_some());
+        if let Some(all) = all
+            && has_output
+            && !is_explained(profile, &ensemble, values, &all)
+        {
+            return Err(DisclosureError::Contribution {
+                name: "the output".to_owned(),
+            });
+        }
+        Ok(LaterExplanation {
+            index: receipt.index(),
+            fields,
+            values: shown,
+            recomputed,
+        })
+    }
+}
+
+/// An explanation that was made after its decision, and holds.
+#[derive(Debug)]
+struct LaterExplanation {
+    index: u64,
+    fields: Vec<Field>,
+    values: Vec<Option<Value>>,
+    recomputed: usize,
 }
 
 pub(super) fn included(
@@ -372,6 +509,7 @@ pub struct Disclosure {
     profile: Profile,
     values: Vec<Option<Value>>,
     recomputed: usize,
+    explanation: Option<LaterExplanation>,
 }
 
 impl Disclosure {
@@ -402,7 +540,19 @@ impl Disclosure {
     /// The fields that are shown, with their values.
     pub fn shown(&self) -> impl Iterator<Item = (&Field, &Value)> {
         let fields = self.profile.fields().iter().zip(&self.values);
-        fields.filter_map(|(field, value)| Some((field, value.as_ref()?)))
+        let later = self
+            .explanation
+            .iter()
+            .flat_map(|later| later.fields.iter().zip(&later.values));
+        fields
+            .chain(later)
+            .filter_map(|(field, value)| Some((field, value.as_ref()?)))
+    }
+
+    /// Place of the explanation that was made later, where there is one.
+    #[must_use]
+    pub fn explanation_index(&self) -> Option<u64> {
+        self.explanation.as_ref().map(|later| later.index)
     }
 
     /// How many fields are hidden.
@@ -418,7 +568,8 @@ impl Disclosure {
             .shown()
             .filter(|(field, _)| field.role == Role::Contribution)
             .count();
-        (shown, self.recomputed)
+        let later = self.explanation.as_ref().map_or(0, |later| later.recomputed);
+        (shown, self.recomputed + later)
     }
 }
 

@@ -224,6 +224,12 @@ impl Recorder {
         receive.recv().unwrap_or(Err(RecorderError::Stopped))
     }
 
+    /// How many decisions wait, or are being recorded.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.queue().held
+    }
+
     /// Takes nothing more; what was taken is still recorded.
     pub fn stop(&self) {
         self.shared.queue().stopping = true;

@@ -276,3 +276,82 @@ fn after_an_erasure_no_file_opens_and_every_proof_holds() {
     }
     assert!(found.len() > 6);
 }
+
+#[test]
+fn a_decision_of_trees_is_explained_when_asked_and_anybody_computes_it_again() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/tree-shap.json");
+    let vectors: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    for case in vectors["cases"].as_array().unwrap() {
+        let model = case["model"].as_str().unwrap();
+        let ensemble = TreeEnsemble::from_lightgbm(model).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = open(folder.path(), 1);
+        let field = |name: &str, role| profile::tests::field(name, role, ValueType::Number);
+        let mut fields: Vec<_> = ensemble
+            .features()
+            .iter()
+            .map(|name| field(name, Role::Input))
+            .collect();
+        fields.push(field("score", Role::Output));
+        let model_id = counterweight_primitives::ContentDigest([4; 32]);
+        let profile = Profile::of_trees("trees.example", model_id, None, fields, ensemble.digest()).unwrap();
+        let profile = book.add_profile(profile).unwrap();
+        let row = &case["rows"][0];
+        let mut values: Vec<f64> = row["x"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|x| x.as_f64().unwrap())
+            .collect();
+        let raw = ensemble.raw(&values).unwrap();
+        values.push(match ensemble.link() {
+            Link::Identity => raw,
+            Link::Logistic => 1.0 / (1.0 + libm::exp(-raw)),
+        });
+        let decision = |values: &[f64]| {
+            let decision = Decision {
+                subject: "Ada Lovelace".to_owned(),
+                time: UnixMillis(5),
+                flags: entry::Flags::default(),
+                values: values.iter().copied().map(Value::Number).collect(),
+            };
+            profile.check(decision).unwrap()
+        };
+        let mut wrong = values.clone();
+        *wrong.last_mut().unwrap() += 0.01;
+        let recorded = book.record(&[decision(&values), decision(&wrong)]).unwrap();
+        let index = recorded[0].index;
+        let explained = book.explain(index, &ensemble, UnixMillis(6)).unwrap();
+        assert_eq!(
+            explained.entry.kind,
+            entry::EntryKind::Explanation { decision: index }
+        );
+        assert!(matches!(
+            book.explain(recorded[1].index, &ensemble, UnixMillis(6)),
+            Err(DecisionError::Inaccurate { .. })
+        ));
+        let bytes = book
+            .disclose_explained(index, |_| true, explained.index, model)
+            .unwrap();
+        let shown = verify(&bytes).unwrap();
+        assert_eq!(shown.contributions(), (6, 6));
+        assert_eq!(shown.explanation_index(), Some(explained.index));
+        // Without the inputs the contributions are shown, and nobody can compute them.
+        let bytes = book
+            .disclose_explained(index, |field| field.role != Role::Input, explained.index, model)
+            .unwrap();
+        assert_eq!(verify(&bytes).unwrap().contributions(), (6, 0));
+        let text = String::from_utf8(bytes)
+            .unwrap()
+            .replace("leaf_count=", "leaf_count=1");
+        assert!(matches!(
+            verify(text.as_bytes()),
+            Err(DisclosureError::Parameters)
+        ));
+        // Erased with its subject.
+        book.erase(&["Ada Lovelace"], "asked", UnixMillis(7)).unwrap();
+        let gone = book.disclose_explained(index, |_| true, explained.index, model);
+        assert!(matches!(gone, Err(DecisionError::Erased { .. })));
+        book.prove(explained.index).unwrap();
+    }
+}

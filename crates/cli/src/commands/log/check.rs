@@ -22,7 +22,7 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Prints the proof of an entry.
-pub(super) fn prove(index: u64, place: &Place) -> Result<Answer, CliError> {
+pub(in crate::commands) fn prove(index: u64, place: &Place) -> Result<Answer, CliError> {
     let reader = place.reader()?;
     let checkpoint = reader.checkpoint()?;
     let size = checkpoint.checkpoint().size;

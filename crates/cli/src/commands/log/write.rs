@@ -1,6 +1,6 @@
 //! Appending to a log of one's own, and having it cosigned.
 
-use std::{fs, path::Path, path::PathBuf, time::Duration};
+use std::{path::Path, path::PathBuf, time::Duration};
 
 use counterweight_chain::{embedded::DEVELOPMENT_CHAIN_ID, keys::LocalKey};
 use counterweight_provenance::log::{
@@ -21,7 +21,7 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The key of whoever runs the command: `--key`, else the first development key.
-pub(super) fn owner(context: &Context) -> Result<std::sync::Arc<LocalKey>, CliError> {
+pub(in crate::commands) fn owner(context: &Context) -> Result<std::sync::Arc<LocalKey>, CliError> {
     let name = context
         .global
         .key
@@ -61,16 +61,10 @@ pub(super) fn append(
     let owner = owner(context)?;
     let mut log = Log::open(folder, log_signer(&owner, &origin)?)?;
     if !begun {
-        let text = format!(
-            "{}\n{}\n",
-            log_signer(&owner, &origin)?.verifier(),
-            owner.account()
-        );
-        fs::write(&place.key_file, text).map_err(|error| {
-            CliError::new(Code::FileUnreadable, "the log's public key cannot be written")
-                .fact("system", error.to_string())
-                .fix("check the folder's permissions and the disk's free space")
-        })?;
+        place.write_key(
+            &log_signer(&owner, &origin)?.verifier().to_string(),
+            owner.account(),
+        )?;
     }
     let size = log.checkpoint().checkpoint().size;
     let first = log.append_at(at.unwrap_or(size), &entries)?;
@@ -91,7 +85,7 @@ pub(super) fn append(
 }
 
 /// Puts the owner's signature for contracts below the checkpoint: what two of it cost the owner who signs two histories.
-fn sign_for_chain(log: &mut Log, owner: &LocalKey) -> Result<(), CliError> {
+pub(in crate::commands) fn sign_for_chain(log: &mut Log, owner: &LocalKey) -> Result<(), CliError> {
     let checkpoint: Checkpoint = log.checkpoint().checkpoint().clone();
     let fault = |error: &dyn std::error::Error| CliError::new(Code::Fault, with_causes(error));
     let signed = AccountCheckpoint::sign(&checkpoint, owner).map_err(|error| fault(&error))?;
