@@ -191,7 +191,7 @@ fn what_does_not_fit_or_hold_is_told() {
     assert_eq!(
         error(
             "decision disclose 1 --log decisions --all --output x --key dev-1",
-            2
+            1
         )["code"],
         "CW2108"
     );

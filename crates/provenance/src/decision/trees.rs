@@ -612,7 +612,7 @@ mod tests {
         assert_eq!(hasher.finalize().to_hex().as_str(), BITS);
     }
 
-    const BITS: &str = "";
+    const BITS: &str = "ac7e4c714da8fec6df1464246c449203bfbbbf281c0aee4d1a846d0a06141412";
 
     #[test]
     fn models_that_cannot_be_explained_are_refused() {
@@ -632,9 +632,9 @@ mod tests {
         assert!(told("num_cat=0", "num_cat=1").contains("categorical"));
         assert!(told("is_linear=0", "is_linear=1").contains("linear leaves"));
         assert!(told("objective=", "objective=x").contains("only regression"));
-        assert!(told("left_child=1 ", "left_child=0 ").starts_with("tree 0: "));
-        assert!(told("left_child=1 ", "left_child=999 ").starts_with("tree 0: "));
-        assert!(told("leaf_count=", "leaf_count=1 ").starts_with("tree 0: "));
+        assert!(told("left_child=1 ", "left_child=0 ").starts_with("tree "));
+        assert!(told("left_child=1 ", "left_child=999 ").starts_with("tree "));
+        assert!(told("leaf_count=", "leaf_count=1 ").starts_with("tree "));
         for cut in (0..model.len()).step_by(101) {
             let _ = TreeEnsemble::from_lightgbm(&model[..cut]);
         }
