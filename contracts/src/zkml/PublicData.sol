@@ -58,10 +58,13 @@ library PublicData {
                     if and(word, 0x8080808080808080) {
                         // With 128 added to all eight, which is taken off here.
                         word := xor(word, 0x8080808080808080)
-                        let all := 0
-                        for { let i := 0 } lt(i, 0x100) { i := add(i, 32) } {
-                            all := addmod(all, mload(add(place, i)), order)
-                        }
+                        let all := addmod(mload(place), mload(add(place, 0x20)), order)
+                        all := addmod(all, mload(add(place, 0x40)), order)
+                        all := addmod(all, mload(add(place, 0x60)), order)
+                        all := addmod(all, mload(add(place, 0x80)), order)
+                        all := addmod(all, mload(add(place, 0xa0)), order)
+                        all := addmod(all, mload(add(place, 0xc0)), order)
+                        all := addmod(all, mload(add(place, 0xe0)), order)
                         sum := addmod(sum, mulmod(sub(order, 128), all, order), order)
                     }
                     // Four products and a reduced sum stay below five times the order.
