@@ -49,7 +49,7 @@ export const settings = {
   arithmetic: {
     evmVersion: 'cancun',
     metadata: { appendCBOR: false, bytecodeHash: 'none' },
-    optimizer: { enabled: true, runs: 1_000_000 },
+    optimizer: { enabled: true, runs: 20_000 },
     viaIR: false,
   },
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
-import {ORDER, minus, plus, times} from "./Scalars.sol";
+import {ORDER} from "./Scalars.sol";
+import {Sessions} from "./Session.sol";
 
 /// @title Weighted sums over a public input or output in calldata
 library PublicData {
@@ -13,9 +14,13 @@ library PublicData {
         returns (uint256 sum)
     {
         unchecked {
+            uint256 biases = _biases(length, inner);
             for (uint256 end = data + total; data < end; data += length) {
-                if (end - data < length) length = end - data;
-                uint256 ofRow = _row(data, length, inner);
+                if (end - data < length) {
+                    length = end - data;
+                    biases = _biases(length, inner);
+                }
+                uint256 ofRow = _row(data, length, inner, biases);
                 assembly ("memory-safe") {
                     sum := addmod(sum, mulmod(mload(outer), ofRow, ORDER), ORDER)
                     outer := add(outer, 32)
@@ -38,35 +43,50 @@ library PublicData {
         }
     }
 
-    /// @dev Sum of table[i] times the int8 i. Zeros cost next to nothing: pictures are mostly those.
-    function _row(uint256 data, uint256 count, uint256 table) private pure returns (uint256 sum) {
+    /// @dev For each 32 entries of a table, 128 times their sum: what is too much where that is added to each element.
+    function _biases(uint256 count, uint256 table) private pure returns (uint256 biases) {
+        biases = Sessions.allocate((count + 31) / 32);
+        assembly ("memory-safe") {
+            let order := ORDER
+            let to := biases
+            for { let end := add(table, shl(5, count)) } lt(table, end) { to := add(to, 32) } {
+                let sum := 0
+                for { let until := add(table, 0x400) } and(lt(table, until), lt(table, end)) { table := add(table, 32) } {
+                    sum := addmod(sum, mload(table), order)
+                }
+                mstore(to, mulmod(128, sum, order))
+            }
+        }
+    }
+
+    /// @dev Sum of table[i] times the int8 i. Zeros cost next to nothing where no neighbour is negative: pictures are mostly those.
+    function _row(uint256 data, uint256 count, uint256 table, uint256 biases) private pure returns (uint256 sum) {
         assembly ("memory-safe") {
             let order := ORDER
             for { let end := add(data, count) } lt(data, end) {
                 data := add(data, 32)
                 table := add(table, 0x400)
+                biases := add(biases, 32)
             } {
                 let chunk := calldataload(data)
-                if lt(sub(end, data), 32) { chunk := and(chunk, not(shr(shl(3, sub(end, data)), not(0)))) }
+                let signs := 0x8080808080808080808080808080808080808080808080808080808080808080
+                if lt(sub(end, data), 32) {
+                    // Nothing behind the row.
+                    let inside := not(shr(shl(3, sub(end, data)), not(0)))
+                    chunk := and(chunk, inside)
+                    signs := and(signs, inside)
+                }
+                if and(chunk, signs) {
+                    // Some are negative: 128 is added to each.
+                    chunk := xor(chunk, signs)
+                    sum := addmod(sum, sub(order, mload(biases)), order)
+                }
                 for { let place := table } chunk {
                     chunk := shl(64, chunk)
                     place := add(place, 0x100)
                 } {
-                    // Eight elements; those behind the row count as zero, whatever is behind the table.
                     let word := shr(192, chunk)
                     if iszero(word) { continue }
-                    if and(word, 0x8080808080808080) {
-                        // With 128 added to all eight, which is taken off here.
-                        word := xor(word, 0x8080808080808080)
-                        let all := addmod(mload(place), mload(add(place, 0x20)), order)
-                        all := addmod(all, mload(add(place, 0x40)), order)
-                        all := addmod(all, mload(add(place, 0x60)), order)
-                        all := addmod(all, mload(add(place, 0x80)), order)
-                        all := addmod(all, mload(add(place, 0xa0)), order)
-                        all := addmod(all, mload(add(place, 0xc0)), order)
-                        all := addmod(all, mload(add(place, 0xe0)), order)
-                        sum := addmod(sum, mulmod(sub(order, 128), all, order), order)
-                    }
                     // Four products and a reduced sum stay below five times the order.
                     sum := add(sum, mulmod(byte(24, word), mload(place), order))
                     sum := add(sum, mulmod(byte(25, word), mload(add(place, 0x20)), order))

@@ -408,7 +408,7 @@ fn both_verifiers_agree_on_mutated_proofs() {
 #[test]
 fn a_proof_costs_no_more_gas_than_it_is_held_to() {
     for (name, architecture, limit) in [
-        ("perceptron", perceptron(), 700_000),
+        ("perceptron", perceptron(), 720_000),
         ("LeNet-5", lenet(), 950_000),
     ] {
         let row_bits = default_row_bits(&architecture).unwrap();
