@@ -6,6 +6,7 @@
 //! | Croissant with RAI, CycloneDX ML-BOM, PROV-JSON, Hugging Face model card, EU AI Act Annex IV | 1.1 and 1.0, 1.6 and 1.7, 2013, –, 2024/1689 | [`export`] |
 //! | Ethereum Attestation Service, ERC-7007 | off-chain format 2, Final | [`attest`] |
 //! | Hugging Face cards, safetensors | – | [`card`], [`safetensors`] |
+//! | EU AI Act, Article 12 | 2024/1689 | [`record_keeping`] |
 //!
 //! Nothing here adds to what the ledger proves: an export repeats it in another's words, and what is read from others is
 //! a claim of theirs. Page: `docs/reference/standards.md`.
@@ -16,4 +17,5 @@ pub mod attest;
 pub mod card;
 pub mod export;
 pub mod oms;
+pub mod record_keeping;
 pub mod safetensors;

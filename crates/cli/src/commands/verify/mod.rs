@@ -2,6 +2,7 @@
 
 mod content;
 mod proof;
+mod record_keeping;
 mod signature;
 
 use std::{fs, path::Path};
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Proof(proof::Arguments),
     /// A file or folder against its content digest
     Content(content::Arguments),
+    /// A profile of decisions against Article 12 of the EU AI Act: what it keeps, and its gaps
+    RecordKeeping(record_keeping::Arguments),
     /// A signature over a model's files, made here or by OpenSSF's tools
     Signature(signature::Arguments),
     /// The project's log: every tile, the checkpoint's signature and its anchor
@@ -97,6 +100,9 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
     if let Command::Content(arguments) = command {
         return content::run(arguments);
     }
+    if let Command::RecordKeeping(arguments) = command {
+        return record_keeping::run(arguments);
+    }
     let project = Project::open(&context.global)?;
     let session = Session::open(&project, context)?;
     let contracts = session.contracts()?;
@@ -132,9 +138,11 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             ));
             (format!("dataset {}", dataset.full_name()), checks)
         }
-        Command::Proof(_) | Command::Signature(_) | Command::Content(_) | Command::Log => {
-            ("the log".to_owned(), vec![whole_log(&session, &contracts)?])
-        }
+        Command::Proof(_)
+        | Command::Signature(_)
+        | Command::RecordKeeping(_)
+        | Command::Content(_)
+        | Command::Log => ("the log".to_owned(), vec![whole_log(&session, &contracts)?]),
     };
     Ok(answer(&subject, &checks))
 }
