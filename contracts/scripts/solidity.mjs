@@ -15,6 +15,7 @@ export const deployables = [
   ['src/DecisionReceipts.sol', 'DecisionReceipts'],
   ['src/DevelopmentToken.sol', 'DevelopmentToken'],
   ['@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol', 'ERC1967Proxy'],
+  ['src/ERC7992Adapter.sol', 'ERC7992Adapter'],
   ['src/InferenceDispute.sol', 'InferenceDispute'],
   ['src/InferenceVerifier.sol', 'InferenceVerifier', 'arithmetic'],
   ['src/LogAnchor.sol', 'LogAnchor'],

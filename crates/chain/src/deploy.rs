@@ -64,6 +64,9 @@ pub struct Deployment {
     /// `OptimisticEvaluator`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimistic_evaluator: Option<Address>,
+    /// `ERC7992Adapter`, where there is a verifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erc7992_adapter: Option<Address>,
     /// `DevelopmentToken`, only on chain 31337.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub development_token: Option<Address>,
@@ -245,6 +248,7 @@ impl Deployment {
             (Contract::InferenceDispute, self.inference_dispute),
             (Contract::ProofEvaluator, self.proof_evaluator),
             (Contract::OptimisticEvaluator, self.optimistic_evaluator),
+            (Contract::Erc7992Adapter, self.erc7992_adapter),
         ] {
             contracts.extend(address.map(|address| (contract, address)));
         }
@@ -300,7 +304,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// How the contracts of disputes are joined; one without a verifier names nobody.
+    /// How the contracts of disputes and those in front of the verifier are joined; a dispute contract without a verifier names nobody.
     fn check_disputes(&self, network: &dyn Network) -> Result<(), DeployError> {
         let none = Address::ZERO;
         let verifier = self.inference_verifier.unwrap_or(none);
@@ -311,9 +315,14 @@ impl Deployment {
             let got = ask(network, address, "verifier", &IDisputeUser::verifierCall {})?;
             wired(Contract::InferenceDispute, address, "verifier", verifier, got)?;
         }
-        if let Some(address) = self.proof_evaluator {
-            let got = ask(network, address, "verifier", &IDisputeUser::verifierCall {})?;
-            wired(Contract::ProofEvaluator, address, "verifier", verifier, got)?;
+        for (contract, address) in [
+            (Contract::ProofEvaluator, self.proof_evaluator),
+            (Contract::Erc7992Adapter, self.erc7992_adapter),
+        ] {
+            if let Some(address) = address {
+                let got = ask(network, address, "verifier", &IDisputeUser::verifierCall {})?;
+                wired(contract, address, "verifier", verifier, got)?;
+            }
         }
         if let Some(address) = self.optimistic_evaluator {
             let got = ask(network, address, "dispute", &IDisputeUser::disputeCall {})?;

@@ -3,7 +3,7 @@
 mod support;
 
 use alloy_primitives::{Address, Bytes, U256, hex};
-use alloy_sol_types::{SolCall, SolValue as _};
+use alloy_sol_types::{SolCall, SolValue as _, sol};
 use counterweight_chain::address::to_evm;
 use counterweight_chain::contracts::IInferenceVerifier;
 use counterweight_chain::deploy::DEVELOPMENT_SET_UP;
@@ -402,6 +402,102 @@ fn both_verifiers_agree_on_mutated_proofs() {
             assert_eq!(proven.both(question), *question == proven.question);
         });
     }
+}
+
+sol! {
+    struct ModelCommitment {
+        bytes32 modelHash;
+        bytes32 circuitHash;
+        bytes32 vkHash;
+        bytes4 proofSystemId;
+        string uri;
+    }
+
+    struct ProvenInput {
+        bytes32 salt;
+        bool hidden;
+        bytes input;
+        bytes proof;
+    }
+
+    interface Adapter {
+        function registerModel(ModelCommitment commitment) external returns (uint256 modelId);
+        function verifyInference(uint256 modelId, bytes32 inputCommitment, bytes output, bytes proof) external;
+        function commitmentFor(bytes32 model) external view returns (ModelCommitment);
+        function commitmentOf(bytes32 salt, bool hidden, bytes input) external pure returns (bytes32);
+        function contextOf(uint256 modelId, bytes32 inputCommitment) external view returns (bytes32);
+    }
+}
+
+#[test]
+fn the_adapter_takes_a_proof_that_is_bound_to_its_commitment() {
+    let Proven {
+        deployed,
+        srs,
+        secret,
+        question,
+        ..
+    } = Proven::new(small(), 11, Scheme::Mercury, false);
+    let call = |data: Vec<u8>| Call {
+        to: deployed.deployment.erc7992_adapter.map(to_evm),
+        data: data.into(),
+        value: U256::ZERO,
+    };
+    let ask = |data| {
+        deployed
+            .network
+            .call(Address::ZERO, &call(data), At::Latest)
+            .unwrap()
+    };
+    let send = |data| deployed.network.transact(&support::key(0), &call(data));
+    let model = secret.key().id().into();
+    let known = Adapter::commitmentForCall { model };
+    let commitment = Adapter::commitmentForCall::abi_decode_returns(&ask(known.abi_encode())).unwrap();
+    assert_eq!(commitment.circuitHash, secret.key().model.architecture.hash().0);
+    assert_eq!(commitment.vkHash, srs.id().0);
+    let register = Adapter::registerModelCall { commitment };
+    send(register.abi_encode()).unwrap();
+
+    let Asked::Public(input) = question.input else {
+        panic!("the input is public")
+    };
+    let (model_id, salt) = (U256::from(1), [5; 32].into());
+    let input = Bytes::from(input);
+    let asked = Adapter::commitmentOfCall {
+        salt,
+        hidden: false,
+        input: input.clone(),
+    };
+    let bound = Adapter::commitmentOfCall::abi_decode_returns(&ask(asked.abi_encode())).unwrap();
+    let asked = Adapter::contextOfCall {
+        modelId: model_id,
+        inputCommitment: bound,
+    };
+    let context = Adapter::contextOfCall::abi_decode_returns(&ask(asked.abi_encode())).unwrap();
+    let values: Vec<i8> = input.iter().map(|value| value.cast_signed()).collect();
+    let mut rng = ChaCha20Rng::seed_from_u64(4);
+    let answer = secret
+        .prove(&srs, Input::Public(&values), context.0, &mut rng)
+        .unwrap();
+    let verify = |proof: Vec<u8>| {
+        let proven = ProvenInput {
+            salt,
+            hidden: false,
+            input: input.clone(),
+            proof: proof.into(),
+        };
+        Adapter::verifyInferenceCall {
+            modelId: model_id,
+            inputCommitment: bound,
+            output: answer.output.clone().into(),
+            proof: proven.abi_encode().into(),
+        }
+        .abi_encode()
+    };
+    send(verify(answer.proof.clone())).unwrap();
+    // The proof made for another context, of the same model, input and output.
+    let refused = send(verify(question.proof)).unwrap_err();
+    assert!(format!("{refused:?}").contains("InvalidProof"), "{refused:?}");
 }
 
 /// What a verification costs: a whole transaction with its calldata.

@@ -30,6 +30,8 @@ pub enum Contract {
     ProofEvaluator,
     /// Decides jobs by claims.
     OptimisticEvaluator,
+    /// ERC-7992 in front of the verifier.
+    Erc7992Adapter,
     /// Money to play with.
     DevelopmentToken,
     /// OpenZeppelin's proxy in front of both registries.
@@ -51,7 +53,7 @@ pub struct Artifact {
 
 impl Contract {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AssetRegistry,
         Self::ConsentRegistry,
         Self::TrainingRounds,
@@ -63,6 +65,7 @@ impl Contract {
         Self::InferenceDispute,
         Self::ProofEvaluator,
         Self::OptimisticEvaluator,
+        Self::Erc7992Adapter,
         Self::DevelopmentToken,
         Self::Proxy,
         Self::Timelock,
@@ -83,6 +86,7 @@ impl Contract {
             Self::InferenceDispute => "InferenceDispute",
             Self::ProofEvaluator => "ProofEvaluator",
             Self::OptimisticEvaluator => "OptimisticEvaluator",
+            Self::Erc7992Adapter => "ERC7992Adapter",
             Self::DevelopmentToken => "DevelopmentToken",
             Self::Proxy => "ERC1967Proxy",
             Self::Timelock => "TimelockController",
@@ -98,7 +102,7 @@ impl Contract {
 
 macro_rules! artifacts {
     ($($contract:ident $file:literal)*) => {
-        static ARTIFACTS: LazyLock<[Artifact; 14]> = LazyLock::new(|| [$(read(
+        static ARTIFACTS: LazyLock<[Artifact; 15]> = LazyLock::new(|| [$(read(
             Contract::$contract,
             include_str!(concat!("../../../../contracts/artifacts/", $file, ".json")),
         )),*]);
@@ -117,6 +121,7 @@ artifacts! {
     InferenceDispute "InferenceDispute"
     ProofEvaluator "ProofEvaluator"
     OptimisticEvaluator "OptimisticEvaluator"
+    Erc7992Adapter "ERC7992Adapter"
     DevelopmentToken "DevelopmentToken"
     Proxy "ERC1967Proxy"
     Timelock "TimelockController"

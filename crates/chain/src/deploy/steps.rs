@@ -42,12 +42,13 @@ struct Run<'a> {
     progress: Progress,
 }
 
-/// The contracts of disputes.
+/// The contracts of disputes, and those in front of the verifier.
 struct Disputes {
     open_models: Address,
     dispute: Address,
     proof_evaluator: Option<Address>,
     optimistic_evaluator: Address,
+    erc7992_adapter: Option<Address>,
 }
 
 pub(super) fn run(
@@ -128,6 +129,7 @@ pub(super) fn run(
         inference_dispute: Some(disputes.dispute),
         proof_evaluator: disputes.proof_evaluator,
         optimistic_evaluator: Some(disputes.optimistic_evaluator),
+        erc7992_adapter: disputes.erc7992_adapter,
         development_token,
     })
 }
@@ -213,11 +215,16 @@ impl<'a> Run<'a> {
         let arguments = to_evm(dispute).abi_encode();
         let optimistic_evaluator =
             self.contract("optimisticEvaluator", Contract::OptimisticEvaluator, &arguments)?;
+        let arguments = verifier_or_none.abi_encode();
+        let erc7992_adapter = verifier
+            .map(|_| self.contract("erc7992Adapter", Contract::Erc7992Adapter, &arguments))
+            .transpose()?;
         Ok(Disputes {
             open_models,
             dispute,
             proof_evaluator,
             optimistic_evaluator,
+            erc7992_adapter,
         })
     }
 
