@@ -41,7 +41,7 @@ contract DecisionReceiptsTest is Receipts {
     bytes32 private constant KEPT = UniformLog.LEAF;
 
     /// @dev A case of testdata/decision-receipt.json, fields in alphabetical order.
-    struct Case {
+    struct ReceiptCase {
         uint64 counter;
         uint64 deadline;
         bytes32 endpoint;
@@ -57,17 +57,17 @@ contract DecisionReceiptsTest is Receipts {
 
     function test_ownerOf_agreesWithTheSharedVectors() public {
         string memory json = vm.readFile("../testdata/decision-receipt.json");
-        Case[] memory cases = abi.decode(
+        ReceiptCase[] memory cases = abi.decode(
             vm.parseJsonTypeArray(
                 json,
                 ".cases",
-                "Case(uint64 counter,uint64 deadline,bytes32 endpoint,uint64 index,bytes32 leaf,bytes32 log,address owner,bytes32[] path,bytes32 r,bytes32 s,uint8 v)"
+                "ReceiptCase(uint64 counter,uint64 deadline,bytes32 endpoint,uint64 index,bytes32 leaf,bytes32 log,address owner,bytes32[] path,bytes32 r,bytes32 s,uint8 v)"
             ),
-            (Case[])
+            (ReceiptCase[])
         );
         vm.assertLt(1, cases.length);
         for (uint256 i = 0; i < cases.length; ++i) {
-            Case memory each = cases[i];
+            ReceiptCase memory each = cases[i];
             IDecisionReceipts.SignedReceipt memory signed;
             signed.receipt = IDecisionReceipts.Receipt(
                 each.log, each.endpoint, each.counter, each.index, each.leaf, each.deadline
