@@ -270,3 +270,93 @@ fn who_is_silent_loses_and_anybody_settles_it() {
         "CW1006"
     );
 }
+
+/// What is hidden cannot be recomputed: it is proven when somebody asks, or when lots do, or it is lost.
+#[test]
+fn a_claim_about_hidden_weights_is_proven_when_asked_or_lost() {
+    let trial = Trial::new();
+    trial.json(&["model", "publish", "gemm"], "dev-1");
+    let claim = |file: &str, extra: &[&str]| {
+        let private: &[&str] = if file == "private.cwp" {
+            &["--private"]
+        } else {
+            &[]
+        };
+        let prove = ["prove", "gemm", "--input", "row.json", "--output", file];
+        trial.json(&[&prove, private].concat(), "dev-1");
+        let claim = [
+            "dispute",
+            "claim",
+            "--proof",
+            file,
+            "--window",
+            "1h",
+            "--response",
+            "15m",
+        ];
+        let made = trial.json(&[&claim, extra].concat(), "dev-1");
+        made["claim"].as_str().unwrap().to_owned()
+    };
+    let watch = |key: &str| {
+        let arguments = [
+            "dispute",
+            "watch",
+            "--once",
+            "--answer",
+            "--network",
+            &trial.url,
+            "--key",
+            key,
+        ];
+        trial.project.run(&arguments).ends(0).stdout
+    };
+
+    let first = claim("answer.cwp", &[]);
+    let shown = trial.dispute("show", &first, "dev-3");
+    assert_eq!(
+        (&shown["lane"], &shown["holds"]),
+        (&"sealed".into(), &Value::Null)
+    );
+    let unasked = trial.error(&["dispute", "answer", &first], "dev-1", 4);
+    assert_eq!(unasked["code"], "CW4204");
+    trial.dispute("open", &first, "dev-2");
+    let kept = trial.project.path().join(".counterweight/inference/.claims");
+    let away = trial.project.path().join("away");
+    fs::rename(&kept, &away).unwrap();
+    let elsewhere = trial.error(&["dispute", "answer", &first], "dev-1", 2);
+    assert_eq!(elsewhere["code"], "CW4205");
+    fs::rename(&away, &kept).unwrap();
+    let proven = trial.dispute("answer", &first, "dev-1");
+    assert_eq!(proven["status"], "accepted");
+    let settled = trial.dispute("settle", &first, "dev-1");
+    assert_eq!(
+        settled["withdrawn_wei"], "110000000000000000",
+        "its own bond and half of the challenger's"
+    );
+
+    let second = claim("private.cwp", &[]);
+    assert_eq!(trial.dispute("show", &second, "dev-3")["lane"], "private");
+    let another = trial.error(
+        &["dispute", "answer", &second, "--proof", "answer.cwp"],
+        "dev-1",
+        1,
+    );
+    assert_eq!(another["code"], "CW4101");
+    trial.dispute("open", &second, "dev-2");
+    assert!(watch("dev-1").contains("proven"));
+    assert_eq!(trial.dispute("show", &second, "dev-3")["status"], "accepted");
+
+    let silent = claim("silent.cwp", &[]);
+    trial.dispute("open", &silent, "dev-2");
+    trial.pass(RESPONSE + 1);
+    assert_eq!(trial.dispute("settle", &silent, "dev-2")["status"], "rejected");
+
+    let audited = claim("audited.cwp", &["--audit", "100"]);
+    for _ in 0..3 {
+        trial.pass(1);
+    }
+    let drawn = trial.dispute("settle", &audited, "dev-3");
+    assert_eq!(drawn["steps"][0], "drew lots: it must be proven");
+    assert!(watch("dev-1").contains("proven"));
+    assert_eq!(trial.dispute("show", &audited, "dev-3")["status"], "accepted");
+}

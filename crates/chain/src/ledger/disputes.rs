@@ -135,6 +135,12 @@ impl LoggedClaim {
         self.claim.terms.auditPpm
     }
 
+    /// First block in which lots can be drawn over it.
+    #[must_use]
+    pub fn lots_from(&self) -> u64 {
+        self.claim.madeIn.saturating_add(3)
+    }
+
     /// Id of the model it is about.
     #[must_use]
     pub fn model(&self) -> [u8; 32] {

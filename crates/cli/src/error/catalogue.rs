@@ -90,6 +90,7 @@ catalogue! {
     NetworkMissing = "CW4202", Unusable;
     InputMissing = "CW4203", Unusable;
     NoMove = "CW4204", Refused;
+    ProofMissing = "CW4205", Unusable;
     NoConsent = "CW5001", Refused;
     ContractRefuses = "CW5002", Refused;
     WrongChain = "CW5003", Unusable;

@@ -8,7 +8,7 @@ use std::{
 
 use counterweight_inference::{MOST_MODEL_BYTES, Model};
 use counterweight_zkml::SecretModel;
-use counterweight_zkml_verifier::file::{MOST_FILE_BYTES, ModelKey};
+use counterweight_zkml_verifier::file::{MOST_FILE_BYTES, ModelKey, ProvenAnswer};
 
 use crate::{
     error::{CliError, Code, with_causes},
@@ -57,6 +57,24 @@ impl Store {
     /// A network's public key.
     pub(crate) fn key_file(&self, name: &str) -> PathBuf {
         self.0.join(name).join("model.cwk")
+    }
+
+    /// Where the proof behind a claim is kept until somebody asks for it. No network's name begins with a point.
+    fn claim_file(&self, claim: &[u8; 32]) -> PathBuf {
+        self.0.join(".claims").join(format!("{}.cwp", hex::encode(claim)))
+    }
+
+    /// Keeps the proof behind a claim.
+    ///
+    /// # Errors
+    /// [`Code::FileUnreadable`].
+    pub(crate) fn keep_proof(&self, claim: &[u8; 32], proven: &ProvenAnswer) -> Result<(), CliError> {
+        write_secret(&self.claim_file(claim), &proven.to_bytes())
+    }
+
+    /// The proof behind a claim, if it was kept here.
+    pub(crate) fn kept_proof(&self, claim: &[u8; 32]) -> Option<PathBuf> {
+        Some(self.claim_file(claim)).filter(|file| file.exists())
     }
 
     fn secret_file(&self, name: &str) -> PathBuf {

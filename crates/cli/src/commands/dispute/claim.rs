@@ -1,14 +1,17 @@
 //! `cw dispute claim`: say with a bond what a network answers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use counterweight_chain::ledger::disputes::Terms;
+use counterweight_chain::ledger::disputes::{LoggedClaim, Terms};
 use counterweight_inference::{
     Answer as Given,
     dispute::{BLOCK_BYTES, CommittedTrace},
 };
 
-use super::court::{Court, Known, claim_id, model_name, refused};
+use super::{
+    court::{Court, Known, claim_id, claim_name, model_name, refused},
+    hidden,
+};
 use crate::{
     arguments::{Coins, Seconds, ThingName},
     commands::{
@@ -27,14 +30,27 @@ use crate::{
 /// What to claim, on which terms.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The network
-    name: ThingName,
+    /// The network, whose weights are public
+    #[arg(required_unless_present = "proof", conflicts_with = "proof")]
+    name: Option<ThingName>,
     /// The row, a JSON list or object; `-` for standard input. It becomes public
-    #[arg(long, short, value_name = "FILE")]
-    input: PathBuf,
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        required_unless_present = "proof",
+        conflicts_with = "proof"
+    )]
+    input: Option<PathBuf>,
     /// What the claim is for, 32 bytes as context:HEX, such as a job's hash
-    #[arg(long, value_name = "context:HEX", value_parser = read_context)]
+    #[arg(long, value_name = "context:HEX", value_parser = read_context, conflicts_with = "proof")]
     context: Option<[u8; 32]>,
+    /// Claim what this proof shows, of a network with hidden weights, and keep the proof until somebody asks for it
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
+    /// Percent of such claims that lots choose to be proven unasked
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, requires = "proof", value_parser = clap::value_parser!(u32).range(0..=100))]
+    audit: u32,
     /// How long anyone may challenge it
     #[arg(long, value_name = "TIME", default_value = "24h")]
     window: Seconds,
@@ -58,10 +74,28 @@ pub(crate) struct Arguments {
 /// [`Code::UnknownName`], [`Code::InputUnfit`], [`Code::NothingYet`] where the weights were not published, those of the chain.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, CliError> {
     let terms = terms(arguments)?;
+    match (&arguments.proof, &arguments.name, &arguments.input) {
+        (Some(file), ..) => hidden::claim(file, terms, context),
+        (None, Some(name), Some(input)) => open(&name.0, input, arguments, terms, context),
+        _ => Err(CliError::new(
+            Code::BadValue,
+            "a claim is about a network and a row, or about a proof",
+        )
+        .fix("cw dispute claim NETWORK --input row.json")),
+    }
+}
+
+/// Claims an answer of a network with public weights.
+fn open(
+    name: &str,
+    input: &Path,
+    arguments: &Arguments,
+    terms: Terms,
+    context: &Context,
+) -> Result<Answer, CliError> {
     let project = Project::open(&context.global)?;
-    let name = &arguments.name.0;
-    let known = Known::new(name.clone(), Store::of(&project).model(name)?);
-    let row = read_row(&arguments.input, known.model.card())?;
+    let known = Known::new(name.to_owned(), Store::of(&project).model(name)?);
+    let row = read_row(input, known.model.card())?;
     warn_of_clamped(&row, context);
     let network = known.model.network();
     let unfit = |error: &dyn std::error::Error| {
@@ -74,7 +108,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
     let session = Session::open(&project, context)?;
     let model = known.committed.id().0;
     let (committed, metadata) = (known.committed.clone(), known.model.metadata().clone());
-    let court = Court::with(session.contracts()?, vec![known])?;
+    let court = Court::with(&session, vec![known])?;
     if !court.reader.is_registered(model).map_err(refused)? {
         return Err(CliError::new(
             Code::NothingYet,
@@ -88,7 +122,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
     let bound_to = arguments.context.unwrap_or_default();
     let answer = show(
         Answer::new("dispute-claim/1")
-            .json("network", name.as_str())
+            .json("network", name)
             .json("open_model", model_name(&model))
             .json("context", hex_word(&bound_to))
             .json("claimant", party.account().to_string())
@@ -108,14 +142,19 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
     let claim = party
         .claim(&committed, &trace, bound_to, terms, with_input)
         .map_err(refused)?;
-    let id = claim_id(&claim);
-    Ok(answer
+    Ok(made(answer, &claim))
+}
+
+/// Says what a claim that was made is called, and until when it can be challenged.
+pub(super) fn made(answer: Answer, claim: &LoggedClaim) -> Answer {
+    let id = claim_id(claim);
+    answer
         .json("claim", id.as_str())
         .json("made_at", claim.made_at.to_rfc3339())
         .json("window_ends", claim.window_ends().to_rfc3339())
         .fields([
             ("claim", Cell::text(&id)),
-            ("staked", Cell::text(arguments.bond.to_string())),
+            ("staked", Cell::text(Coins(claim.claim_bond_wei()).to_string())),
             (
                 "challengeable",
                 Cell::text(format!("until {}", claim.window_ends().to_rfc3339())),
@@ -123,7 +162,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
         ])
         .id(id)
         .next("cw dispute watch --answer")
-        .next(format!("cw dispute settle {}", super::court::claim_name(&claim))))
+        .next(format!("cw dispute settle {}", claim_name(claim)))
 }
 
 fn terms(arguments: &Arguments) -> Result<Terms, CliError> {
@@ -155,7 +194,7 @@ fn terms(arguments: &Arguments) -> Result<Terms, CliError> {
         window_seconds: seconds("--window", arguments.window)?,
         response_seconds: seconds("--response", arguments.response)?,
         burnt_ppm: arguments.burn * 10_000,
-        audit_ppm: 0,
+        audit_ppm: arguments.audit * 10_000,
         claim_bond_wei: bond("--bond", arguments.bond)?,
         challenge_bond_wei: bond("--challenge-bond", arguments.challenge_bond)?,
     })

@@ -10,7 +10,7 @@ use counterweight_chain::{
     keys::LocalKey,
     ledger::{
         ReadOnly,
-        disputes::{DisputeContracts, Disputes, LoggedClaim},
+        disputes::{DisputeContracts, Disputes, Lane, LoggedClaim},
     },
 };
 use counterweight_inference::{
@@ -21,6 +21,7 @@ use counterweight_primitives::UnixSeconds;
 use counterweight_provenance::ledger::LedgerError;
 
 use crate::{
+    commands::model::inference_verifier,
     error::{CliError, Code},
     inference::{Store, read_row},
     session::{Contracts, Session},
@@ -70,6 +71,8 @@ pub(super) struct Court {
     contracts: Contracts,
     places: DisputeContracts,
     networks: Vec<Known>,
+    /// What this project keeps.
+    pub(super) store: Store,
     /// Reads them.
     pub(super) reader: Disputes<ReadOnly>,
 }
@@ -86,14 +89,15 @@ impl Court {
             Some(Known::new(name, model))
         };
         let networks = store.names().into_iter().filter_map(known).collect();
-        Self::with(session.contracts()?, networks)
+        Self::with(session, networks)
     }
 
-    /// Opens the contracts for one network.
+    /// Opens the contracts for some networks.
     ///
     /// # Errors
-    /// [`Code::NotDeployed`].
-    pub(super) fn with(contracts: Contracts, networks: Vec<Known>) -> Result<Self, CliError> {
+    /// [`Code::NotDeployed`], those of the chain.
+    pub(super) fn with(session: &Session<'_>, networks: Vec<Known>) -> Result<Self, CliError> {
+        let contracts = session.contracts()?;
         let places = DisputeContracts::of(contracts.reader.deployment()).ok_or_else(|| {
             CliError::new(Code::NotDeployed, "no contract decides disputes on this network")
                 .why("it was deployed before there were disputes")
@@ -104,6 +108,7 @@ impl Court {
             contracts,
             places,
             networks,
+            store: Store::of(session.project),
             reader,
         })
     }
@@ -111,6 +116,23 @@ impl Court {
     /// The contracts, acting for a key.
     pub(super) fn acting_for(&self, key: &Arc<LocalKey>) -> Disputes {
         Disputes::new(self.contracts.acting_for(key), self.places)
+    }
+
+    /// Number of the newest block.
+    ///
+    /// # Errors
+    /// Those of the chain.
+    pub(super) fn block(&self) -> Result<u64, CliError> {
+        Ok(self.contracts.reader.network().head()?.number)
+    }
+
+    /// Whether the verifier has a model with hidden weights.
+    ///
+    /// # Errors
+    /// [`Code::NotDeployed`], those of the chain.
+    pub(super) fn has_hidden_model(&self, id: [u8; 32]) -> Result<bool, CliError> {
+        inference_verifier(&self.contracts)?;
+        self.contracts.reader.is_inference_model(id).map_err(refused)
     }
 
     /// The newest block's time.
@@ -171,6 +193,17 @@ impl Court {
     /// # Errors
     /// [`Code::NetworkMissing`].
     pub(super) fn network_of(&self, claim: &LoggedClaim) -> Result<&Known, CliError> {
+        if claim.lane() != Lane::Open {
+            return Err(CliError::new(
+                Code::NetworkMissing,
+                format!("the weights of {} are hidden", claim_name(claim)),
+            )
+            .why("nobody but its claimant can recompute it; challenged, it is proven or lost")
+            .fix(format!(
+                "cw dispute open {} asks for the proof",
+                claim_name(claim)
+            )));
+        }
         let about = claim.model();
         let mut networks = self.networks.iter();
         networks

@@ -1,6 +1,6 @@
 //! `cw dispute list` and `show`.
 
-use counterweight_chain::ledger::disputes::{ChallengeEnd, ClaimStatus, LoggedClaim};
+use counterweight_chain::ledger::disputes::{ChallengeEnd, ClaimStatus, Lane, LoggedClaim};
 use counterweight_inference::{
     Answer as Given,
     dispute::{Event, Phase, Situation, Target},
@@ -43,10 +43,13 @@ pub(super) fn list(context: &Context) -> Result<Answer, CliError> {
     for claim in court.reader.claims(None).map_err(refused)? {
         let status = court.reader.status(claim.id).map_err(refused)?;
         let challenges = court.reader.challenges(claim.id).map_err(refused)?.len();
-        let network = court.network_of(&claim).map_or("-", |known| &known.name);
+        let network = match claim.lane() {
+            Lane::Open => court.network_of(&claim).ok().map(|known| known.name.clone()),
+            _ => court.store.with_id(&claim.model()).map(|(name, _)| name),
+        };
         table.push([
             Cell::text(claim_name(&claim)),
-            Cell::text(network),
+            Cell::text(network.as_deref().unwrap_or("-")),
             Cell::Account(claim.claimant),
             status_cell(status),
             Cell::text(claim.window_ends().to_rfc3339()),
@@ -172,7 +175,7 @@ fn challenges(court: &Court, claim: &LoggedClaim, answer: Answer) -> Result<Answ
 
 /// What is due in a challenge that goes on.
 fn due(court: &Court, claim: &LoggedClaim, index: u64) -> Result<String, CliError> {
-    if claim.roots.is_empty() {
+    if claim.lane() != Lane::Open {
         return Ok("the claimant's proof is due".to_owned());
     }
     let history = court.reader.history(claim.id, index).map_err(refused)?;
@@ -211,6 +214,14 @@ fn end_name(end: ChallengeEnd) -> &'static str {
     }
 }
 
+fn lane_name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Open => "open",
+        Lane::Sealed => "sealed",
+        Lane::Private => "private",
+    }
+}
+
 /// A status as a word.
 pub(super) fn status_name(status: ClaimStatus) -> &'static str {
     match status {
@@ -234,7 +245,7 @@ fn summary(claim: &LoggedClaim, status: ClaimStatus) -> Value {
     json!({
         "claim": claim_id(claim),
         "model_id": model_name(&claim.model()),
-        "lane": if claim.roots.is_empty() { "hidden" } else { "open" },
+        "lane": lane_name(claim.lane()),
         "claimant": claim.claimant.to_string(),
         "status": status_name(status),
         "context": hex_word(&claim.context),

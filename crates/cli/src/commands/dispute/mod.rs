@@ -5,6 +5,7 @@
 
 mod claim;
 mod court;
+mod hidden;
 mod look;
 mod play;
 mod watch;
@@ -23,10 +24,10 @@ pub(crate) enum Command {
     List,
     /// Show a claim, recomputed, and its challenges
     Show(About),
-    /// Challenge a claim at the first layer that is wrong
+    /// Challenge a claim at the first layer that is wrong, or ask for its proof
     Open(play::Opening),
     /// Make every move that this account owes in a claim's challenges
-    Answer(About),
+    Answer(play::Answering),
     /// End what is over its clock, and withdraw what this account is owed
     Settle(About),
     /// Follow claims and recompute each
@@ -53,7 +54,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         Command::List => look::list(context),
         Command::Show(about) => look::show(about, context),
         Command::Open(opening) => play::open(opening, context),
-        Command::Answer(about) => play::answer(about, context),
+        Command::Answer(answering) => play::answer(answering, context),
         Command::Settle(about) => play::settle(about, context),
         Command::Watch(arguments) => watch::run(arguments, context),
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use counterweight_chain::ledger::disputes::{ClaimStatus, Disputes, LoggedClaim};
+use counterweight_chain::ledger::disputes::{ClaimStatus, Disputes, Lane, LoggedClaim};
 use counterweight_inference::dispute::{Action, Move, Side};
 use counterweight_primitives::UnixSeconds;
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     About,
     court::{Case, Court, claim_id, claim_name, refused},
+    hidden,
     look::{describe, status_name},
 };
 use crate::{
@@ -33,6 +34,16 @@ pub(crate) struct Opening {
     /// Layer to challenge, counted from 0 [default: the first that is not as claimed]
     #[arg(long, value_name = "N")]
     layer: Option<usize>,
+}
+
+/// What to answer.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Answering {
+    #[command(flatten)]
+    about: About,
+    /// The proof of a claim about hidden weights, if it is not kept in this project
+    #[arg(long, value_name = "FILE", conflicts_with = "input")]
+    proof: Option<PathBuf>,
 }
 
 /// What came of one challenge.
@@ -72,6 +83,10 @@ pub(super) fn open(opening: &Opening, context: &Context) -> Result<Answer, CliEr
         )
         .fact("ended", claim.window_ends().to_rfc3339())
         .fix(format!("cw dispute settle {}", claim_name(&claim))));
+    }
+    if claim.lane() != Lane::Open {
+        let party = court.acting_for(&sponsor_key(&session, context.global.key.as_ref())?);
+        return hidden::ask(&claim, &party, context);
     }
     let layer = match opening.layer {
         Some(layer) => layer,
@@ -136,11 +151,17 @@ fn expect_pending(court: &Court, claim: &LoggedClaim) -> Result<(), CliError> {
 ///
 /// # Errors
 /// [`Code::NoMove`], [`Code::TooLate`], [`Code::NetworkMissing`], [`Code::InputMissing`], those of the chain.
-pub(super) fn answer(about: &About, context: &Context) -> Result<Answer, CliError> {
+pub(super) fn answer(answering: &Answering, context: &Context) -> Result<Answer, CliError> {
+    let about = &answering.about;
     let project = Project::open(&context.global)?;
     let session = Session::open(&project, context)?;
     let court = Court::open(&session)?;
     let claim = court.find(&about.claim.0)?;
+    if claim.lane() != Lane::Open {
+        expect_pending(&court, &claim)?;
+        let party = court.acting_for(&sponsor_key(&session, context.global.key.as_ref())?);
+        return hidden::answer(&court, &claim, answering.proof.as_deref(), &party, context);
+    }
     let case = court.recompute(&claim, about.input.as_deref())?;
     let party = court.acting_for(&sponsor_key(&session, context.global.key.as_ref())?);
     let turns = take_turns(&court, &case, &party, !context.global.dry_run)?;
@@ -345,7 +366,7 @@ pub(super) fn end_overdue(
     send: bool,
 ) -> Result<Vec<String>, CliError> {
     let now = court.now()?;
-    let mut steps = Vec::new();
+    let mut steps: Vec<String> = hidden::draw(court, claim, party, send)?.into_iter().collect();
     let mut open = 0;
     for (index, _) in court.reader.challenges(claim.id).map_err(refused)? {
         if court.reader.end(claim.id, index).map_err(refused)?.is_some() {

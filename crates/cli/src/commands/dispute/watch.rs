@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, thread};
 
-use counterweight_chain::ledger::disputes::{ClaimStatus, Disputes, LoggedClaim};
+use counterweight_chain::ledger::disputes::{ClaimStatus, Disputes, Lane, LoggedClaim};
 
 use super::{
     court::{Case, Court, claim_id, claim_name, refused},
+    hidden,
     look::status_name,
     play::{Outcome, end_overdue, take_turns},
 };
@@ -93,7 +94,9 @@ impl Watcher<'_> {
                 continue;
             }
             let case = match status {
-                ClaimStatus::Pending => self.recompute(&claim, before.is_none())?,
+                ClaimStatus::Pending if self.must_recompute(&claim, before.as_ref()) => {
+                    self.recompute(&claim, before.is_none())?
+                }
                 _ => None,
             };
             let holds = match &case {
@@ -111,6 +114,13 @@ impl Watcher<'_> {
             }
         }
         Ok(all_hold)
+    }
+
+    /// Once is enough, unless this account has moves to make. What is hidden cannot be recomputed.
+    fn must_recompute(&self, claim: &LoggedClaim, before: Option<&Seen>) -> bool {
+        let known = before.and_then(|seen| seen.holds);
+        let moves = |party: &Disputes| party.account() == claim.claimant || known == Some(false);
+        claim.lane() == Lane::Open && (known.is_none() || self.party.as_ref().is_some_and(moves))
     }
 
     /// Our own run of a claim's network, where it can be made here.
@@ -178,6 +188,9 @@ impl Watcher<'_> {
                     self.tell(claim, &format!("challenge {}: {}", turn.index, turn.said()))?;
                 }
             }
+        }
+        if let Some(step) = hidden::answer_if_asked(court, claim, party)? {
+            self.tell(claim, step)?;
         }
         if ours || claim.claimant == party.account() {
             for step in end_overdue(court, claim, party, true)? {
