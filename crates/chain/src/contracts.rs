@@ -9,13 +9,15 @@ use alloy_sol_types::sol;
 pub use artifact::{Artifact, Contract};
 pub use asset_registry::IAssetRegistry;
 pub use consent_registry::IConsentRegistry;
+pub use decision_receipts::IDecisionReceipts;
 pub use inference_dispute::IInferenceDispute;
 pub use inference_verifier::IInferenceVerifier;
 pub use log_anchor::ILogAnchor;
 pub use open_models::IOpenModels;
 pub use royalty_vault::IRoyaltyVault;
 pub use standards::{
-    IDevelopmentToken, IDisputeUser, IERC20, IERC721, IOwnable, IPlannerUser, IProxy, IRegistryUser,
+    IAnchorUser, IDevelopmentToken, IDisputeUser, IERC20, IERC721, IOwnable, IPlannerUser, IProxy,
+    IRegistryUser,
 };
 pub use training_rounds::ITrainingRounds;
 
@@ -50,6 +52,7 @@ pub fn enum_name(ty: &InternalType, value: U256) -> Option<&'static str> {
             "ClaimantWon",
             "Returned",
         ],
+        ("IDecisionReceipts", "State") => &["None", "Open", "Kept", "Broken"],
         ("IInferenceDispute", "Lane") => &["Open", "Sealed", "Private"],
         ("IInferenceDispute", "Status") => &["None", "Pending", "Accepted", "Rejected"],
         _ => return None,
@@ -104,6 +107,14 @@ mod log_anchor {
     alloy_sol_types::sol!(
         #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
         "../../contracts/src/interfaces/ILogAnchor.sol"
+    );
+}
+
+/// `contracts/src/interfaces/IDecisionReceipts.sol`.
+mod decision_receipts {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/IDecisionReceipts.sol"
     );
 }
 
@@ -175,6 +186,11 @@ mod standards {
             function models() external view returns (address);
             function verifier() external view returns (address);
             function dispute() external view returns (address);
+        }
+
+        #[sol(extra_derives(Debug, PartialEq, Eq))]
+        interface IAnchorUser {
+            function anchors() external view returns (address);
         }
 
         #[sol(extra_derives(Debug, PartialEq, Eq))]

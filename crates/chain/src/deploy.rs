@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::address::{from_evm, to_evm};
 use crate::contracts::{
-    Contract, IAssetRegistry, IDisputeUser, IOwnable, IPlannerUser, IProxy, IRegistryUser,
+    Contract, IAnchorUser, IAssetRegistry, IDisputeUser, IOwnable, IPlannerUser, IProxy, IRegistryUser,
 };
 use crate::ledger::Refusal;
 use crate::network::{At, Call, ChainError, LogQuery, Network, TransactionSigner};
@@ -67,6 +67,9 @@ pub struct Deployment {
     /// `ERC7992Adapter`, where there is a verifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erc7992_adapter: Option<Address>,
+    /// `DecisionReceipts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision_receipts: Option<Address>,
     /// `DevelopmentToken`, only on chain 31337.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub development_token: Option<Address>,
@@ -249,6 +252,7 @@ impl Deployment {
             (Contract::ProofEvaluator, self.proof_evaluator),
             (Contract::OptimisticEvaluator, self.optimistic_evaluator),
             (Contract::Erc7992Adapter, self.erc7992_adapter),
+            (Contract::DecisionReceipts, self.decision_receipts),
         ] {
             contracts.extend(address.map(|address| (contract, address)));
         }
@@ -291,6 +295,16 @@ impl Deployment {
             wired(Contract::InferenceVerifier, verifier, "planner", expected, got)?;
         }
         self.check_disputes(network)?;
+        if let Some(receipts) = self.decision_receipts {
+            let got = ask(network, receipts, "anchors", &IAnchorUser::anchorsCall {})?;
+            wired(
+                Contract::DecisionReceipts,
+                receipts,
+                "anchors",
+                self.log_anchor,
+                got,
+            )?;
+        }
         let registrar = self.training_rounds;
         let call = IAssetRegistry::isRegistrarCall {
             account: to_evm(registrar),

@@ -10,6 +10,7 @@ mod consent;
 pub mod disputes;
 mod failure;
 mod inference;
+mod receipts;
 mod refusal;
 mod royalties;
 mod studies;
@@ -23,6 +24,7 @@ use alloy_sol_types::{SolCall, SolEvent};
 use counterweight_primitives::{Address, Amount, UnixSeconds};
 
 pub use inference::{InferenceCheck, RegisteredModel};
+pub use receipts::{LoggedDispute, ReceiptBond, ReceiptDispute, ReceiptState};
 pub use refusal::Refusal;
 pub use studies::{CollectionPublication, ModelPublication};
 pub use tokens::TokenDescription;

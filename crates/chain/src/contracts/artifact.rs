@@ -32,6 +32,8 @@ pub enum Contract {
     OptimisticEvaluator,
     /// ERC-7992 in front of the verifier.
     Erc7992Adapter,
+    /// Bonds behind receipts of decisions.
+    DecisionReceipts,
     /// Money to play with.
     DevelopmentToken,
     /// OpenZeppelin's proxy in front of both registries.
@@ -66,6 +68,7 @@ impl Contract {
         Self::ProofEvaluator,
         Self::OptimisticEvaluator,
         Self::Erc7992Adapter,
+        Self::DecisionReceipts,
         Self::DevelopmentToken,
         Self::Proxy,
         Self::Timelock,
@@ -87,6 +90,7 @@ impl Contract {
             Self::ProofEvaluator => "ProofEvaluator",
             Self::OptimisticEvaluator => "OptimisticEvaluator",
             Self::Erc7992Adapter => "ERC7992Adapter",
+            Self::DecisionReceipts => "DecisionReceipts",
             Self::DevelopmentToken => "DevelopmentToken",
             Self::Proxy => "ERC1967Proxy",
             Self::Timelock => "TimelockController",
@@ -122,6 +126,7 @@ artifacts! {
     ProofEvaluator "ProofEvaluator"
     OptimisticEvaluator "OptimisticEvaluator"
     Erc7992Adapter "ERC7992Adapter"
+    DecisionReceipts "DecisionReceipts"
     DevelopmentToken "DevelopmentToken"
     Proxy "ERC1967Proxy"
     Timelock "TimelockController"
@@ -145,8 +150,8 @@ fn read(contract: Contract, json: &str) -> Artifact {
 mod tests {
     use super::*;
     use crate::contracts::{
-        IAssetRegistry, IConsentRegistry, IInferenceDispute, IInferenceVerifier, ILogAnchor, IOpenModels,
-        IRoyaltyVault, ITrainingRounds,
+        IAssetRegistry, IConsentRegistry, IDecisionReceipts, IInferenceDispute, IInferenceVerifier,
+        ILogAnchor, IOpenModels, IRoyaltyVault, ITrainingRounds,
     };
 
     #[test]
@@ -172,6 +177,7 @@ mod tests {
             (Contract::InferenceVerifier, IInferenceVerifier::abi::contract()),
             (Contract::OpenModels, IOpenModels::abi::contract()),
             (Contract::InferenceDispute, IInferenceDispute::abi::contract()),
+            (Contract::DecisionReceipts, IDecisionReceipts::abi::contract()),
         ] {
             let artifact = &contract.artifact().abi;
             for function in interface.functions() {

@@ -111,6 +111,8 @@ pub(super) fn run(
 
     let (architecture_planner, inference_verifier) = run.inference(options)?;
     let disputes = run.disputes(inference_verifier)?;
+    let anchors = to_evm(log_anchor).abi_encode();
+    let decision_receipts = run.contract("decisionReceipts", Contract::DecisionReceipts, &anchors)?;
 
     Ok(Deployment {
         chain_id: network.chain_id(),
@@ -130,6 +132,7 @@ pub(super) fn run(
         proof_evaluator: disputes.proof_evaluator,
         optimistic_evaluator: Some(disputes.optimistic_evaluator),
         erc7992_adapter: disputes.erc7992_adapter,
+        decision_receipts: Some(decision_receipts),
         development_token,
     })
 }
