@@ -4,6 +4,7 @@ pub mod address;
 pub mod contracts;
 pub mod deploy;
 pub mod embedded;
+pub mod evidence;
 pub mod keys;
 pub mod ledger;
 pub mod network;

@@ -190,6 +190,30 @@ pub trait Network: Send + Sync {
 
     /// Events in the order they were logged.
     fn logs(&self, query: &LogQuery) -> Result<Vec<EventLog>, ChainError>;
+
+    /// A block's header in RLP, whose Keccak-256 is the block's hash. [`ChainError::Rejected`] where this chain gives no
+    /// evidence; so for the two below.
+    fn header(&self, number: u64) -> Result<Option<Bytes>, ChainError> {
+        Err(no_evidence(number))
+    }
+
+    /// The receipts of a block in order, each as EIP-2718 has it: the leaves under the header's receipts root.
+    fn receipts(&self, number: u64) -> Result<Vec<Bytes>, ChainError> {
+        Err(no_evidence(number))
+    }
+
+    /// Nodes of the state trie after a block, in RLP and any order, that lead to an account and to slots of it, or show that
+    /// there are none.
+    fn prove(&self, account: Address, slots: &[B256], number: u64) -> Result<Vec<Bytes>, ChainError> {
+        let _ = (account, slots);
+        Err(no_evidence(number))
+    }
+}
+
+fn no_evidence(number: u64) -> ChainError {
+    ChainError::Rejected {
+        reason: format!("no evidence of block {number} is given here"),
+    }
 }
 
 /// Signs hashes for one account: a key in memory, a keystore, or an external signer.

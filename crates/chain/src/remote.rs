@@ -16,6 +16,7 @@ mod wire;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -258,5 +259,43 @@ impl Network for RemoteChain {
         }
         logs.sort_by_key(|log| (log.block, log.index));
         Ok(logs)
+    }
+
+    fn header(&self, number: u64) -> Result<Option<Bytes>, ChainError> {
+        let block: Option<alloy_rpc_types_eth::Header> = self
+            .client
+            .ask("eth_getBlockByNumber", json!([quantity(number), false]))?;
+        let Some(header) = block else { return Ok(None) };
+        let encoded: Bytes = alloy_rlp::encode(&header.inner).into();
+        if alloy_primitives::keccak256(&encoded) != header.hash {
+            // Some networks have members in their headers that Ethereum does not.
+            return Err(ChainError::Malformed {
+                reason: format!(
+                    "the members of block {number} do not have its hash {}",
+                    header.hash
+                ),
+            });
+        }
+        Ok(Some(encoded))
+    }
+
+    fn receipts(&self, number: u64) -> Result<Vec<Bytes>, ChainError> {
+        let receipts: Option<Vec<alloy_rpc_types_eth::TransactionReceipt>> = self
+            .client
+            .ask("eth_getBlockReceipts", json!([quantity(number)]))?;
+        let receipts = receipts.ok_or(ChainError::StateMissing { number })?;
+        let encoded = |receipt: alloy_rpc_types_eth::TransactionReceipt| {
+            receipt.into_primitives_receipt().inner.encoded_2718().into()
+        };
+        Ok(receipts.into_iter().map(encoded).collect())
+    }
+
+    fn prove(&self, account: Address, slots: &[B256], number: u64) -> Result<Vec<Bytes>, ChainError> {
+        let answer: Result<wire::Proof, _> = self
+            .client
+            .ask("eth_getProof", json!([account, slots, quantity(number)]));
+        let proof = answer.map_err(|error| about_state(error, At::Block(number)))?;
+        let storage = proof.storage_proof.into_iter().flat_map(|slot| slot.proof);
+        Ok(proof.account_proof.into_iter().chain(storage).collect())
     }
 }

@@ -13,6 +13,7 @@ use super::sequencer::Sequencer;
 use super::simulate::{Simulator, code_of};
 use super::state::StateReader;
 use super::store::{StateView, Store};
+use super::trie;
 use super::{
     AppliedBlock, BlockInput, BlockTag, CallRequest, CallResult, Config, EmbeddedError, GasEstimate, Genesis,
     LogFilter, LogRecord, StoredBlock, SubmitError, TransactionPlace,
@@ -328,6 +329,29 @@ impl EmbeddedChain {
         }
         self.sequencer.clock.lock().set_next(timestamp);
         Ok(())
+    }
+
+    /// Nodes of the newest state trie that lead to an account and to slots of it, or show that there are none. Nodes of older
+    /// states are not kept.
+    ///
+    /// # Errors
+    /// [`EmbeddedError::StateMissing`] where `number` is not the newest block, [`EmbeddedError::Storage`].
+    pub fn prove(&self, address: Address, slots: &[B256], number: u64) -> Result<Vec<Bytes>, EmbeddedError> {
+        let state = self.sequencer.newest_state()?;
+        let newest = state.height();
+        if number != newest {
+            return Err(EmbeddedError::StateMissing {
+                number,
+                oldest: newest,
+            });
+        }
+        let owner = keccak256(address);
+        let mut nodes = Vec::new();
+        trie::prove(&state, &B256::ZERO, &owner, &mut nodes)?;
+        for slot in slots {
+            trie::prove(&state, &owner, &keccak256(slot), &mut nodes)?;
+        }
+        Ok(nodes)
     }
 
     /// Checks everything kept against itself: hashes and roots of every block, and the newest state root recomputed

@@ -37,6 +37,7 @@ pub use genesis::{
     DEVELOPMENT_ACCOUNTS, DEVELOPMENT_CHAIN_ID, DEVELOPMENT_MNEMONIC, DevelopmentAccount, Genesis,
     GenesisAccount,
 };
+pub(crate) use rules::{configuration, environment as call_environment};
 
 #[cfg(test)]
 mod tests;

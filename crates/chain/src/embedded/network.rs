@@ -6,6 +6,7 @@ use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 
+use super::executor::receipt_envelope;
 use super::{
     BlockTag, CallOutcome, CallRequest, EmbeddedChain, EmbeddedError, GasEstimate, LogFilter, StoredBlock,
     SubmitError, TransactionPlace,
@@ -237,5 +238,21 @@ impl Network for EmbeddedChain {
                 transaction: record.transaction_hash,
             })
             .collect())
+    }
+
+    fn header(&self, number: u64) -> Result<Option<Bytes>, ChainError> {
+        Ok(Self::header(self, BlockTag::Number(number))?
+            .map(|header| alloy_rlp::encode(header.inner()).into()))
+    }
+
+    fn receipts(&self, number: u64) -> Result<Vec<Bytes>, ChainError> {
+        let block =
+            Self::block(self, BlockTag::Number(number))?.ok_or(ChainError::StateMissing { number })?;
+        let encoded = |receipt| receipt_envelope(receipt).encoded_2718().into();
+        Ok(block.receipts.iter().map(encoded).collect())
+    }
+
+    fn prove(&self, account: Address, slots: &[B256], number: u64) -> Result<Vec<Bytes>, ChainError> {
+        Ok(Self::prove(self, account, slots, number)?)
     }
 }

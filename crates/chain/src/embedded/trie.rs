@@ -213,6 +213,67 @@ pub(crate) fn update<R: TrieReader>(
     Ok(root)
 }
 
+/// The nodes on the way to a key, from the root down: to its leaf, or to where the way ends without it. Those that stand within
+/// their parents are left out.
+pub(crate) fn prove<R: TrieReader>(
+    reader: &R,
+    trie: &B256,
+    key: &B256,
+    nodes: &mut Vec<alloy_primitives::Bytes>,
+) -> Result<(), EmbeddedError> {
+    let mut child = match reader.node(&root_key(trie))? {
+        None => return Ok(()),
+        Some(record) => read_child(&record)?.1,
+    };
+    let mut depth = 0;
+    let mut buffer = Vec::with_capacity(600);
+    let mut keep = |depth: usize, node: &mut Vec<u8>| {
+        // The root is referred to by its hash, however short it is.
+        if node.len() >= 32 || depth == 0 {
+            nodes.push(node.clone().into());
+        }
+        node.clear();
+    };
+    loop {
+        let path = match child {
+            Child::Empty => return Ok(()),
+            Child::Leaf { key: found, .. } => {
+                let value = reader.leaf(trie, &found)?.ok_or_else(damaged)?;
+                let suffix = Nibbles::unpack_array(&found.0).slice(depth..);
+                LeafNodeRef::new(&suffix, &value).rlp(&mut buffer);
+                keep(depth, &mut buffer);
+                return Ok(());
+            }
+            Child::Branch { path, reference } => {
+                if path.len > depth {
+                    let between = Nibbles::unpack_array(&path.key.0).slice(depth..path.len);
+                    ExtensionNodeRef::new(&between, &reference).rlp(&mut buffer);
+                    keep(depth, &mut buffer);
+                    if common_prefix(key, &path.key) < path.len {
+                        return Ok(());
+                    }
+                }
+                path
+            }
+        };
+        let record = reader.node(&node_key(trie, &path))?.ok_or_else(damaged)?;
+        let mut children = read_branch(&record)?;
+        let mut stack = Vec::with_capacity(16);
+        let mut mask = TrieMask::default();
+        for (place, below) in (0..16).zip(&children) {
+            if let Some(reference) = below.reference_at(path.len + 1, &mut buffer) {
+                stack.push(reference);
+                mask.set_bit(place);
+            }
+        }
+        buffer.clear();
+        BranchNodeRef::new(&stack, mask).rlp(&mut buffer);
+        keep(path.len, &mut buffer);
+        depth = path.len + 1;
+        child = std::mem::replace(&mut children[nibble(key, path.len)], Child::Empty);
+    }
+}
+
 impl<R: TrieReader> Update<'_, R> {
     /// What hangs at `depth` once `changes`, which all lie below this place, are made.
     fn apply(&mut self, depth: usize, before: Child, changes: &[Change]) -> Result<Child, EmbeddedError> {

@@ -72,3 +72,15 @@ impl Log {
         })
     }
 }
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Proof {
+    pub(super) account_proof: Vec<Bytes>,
+    pub(super) storage_proof: Vec<SlotProof>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct SlotProof {
+    pub(super) proof: Vec<Bytes>,
+}

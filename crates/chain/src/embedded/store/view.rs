@@ -145,6 +145,13 @@ pub(crate) struct StateView {
     height: u64,
 }
 
+impl StateView {
+    /// The block it is the state after.
+    pub(crate) fn height(&self) -> u64 {
+        self.height
+    }
+}
+
 impl StateReader for StateView {
     fn account(&self, address: &B256) -> Result<Option<Account>, EmbeddedError> {
         let range = account_key(address, self.height)..=account_key(address, 0);
