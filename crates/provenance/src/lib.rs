@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blobs;
+pub mod bundle;
 mod canonical_form;
 pub mod content;
 pub mod decision;

@@ -12,7 +12,10 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Ask and prove",
         &["infer", "prove", "proof", "dispute", "decision"],
     ),
-    ("Check", &["verify", "log", "status", "doctor", "explain"]),
+    (
+        "Check",
+        &["verify", "audit", "log", "status", "doctor", "explain"],
+    ),
     ("Operate", &["node", "network", "key", "completions"]),
 ];
 

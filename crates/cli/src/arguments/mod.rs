@@ -133,6 +133,9 @@ pub(crate) enum Command {
     /// Record decisions of models, prove them, show chosen fields, erase people
     #[command(subcommand)]
     Decision(commands::decision::Command),
+    /// Hand someone everything they need to check a claim
+    #[command(subcommand)]
+    Audit(commands::audit::Command),
     /// Append to logs, prove what they hold, check, serve and witness them
     #[command(subcommand)]
     Log(commands::log::Command),

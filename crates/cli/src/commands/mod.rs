@@ -1,5 +1,6 @@
 //! One module for each command.
 
+pub(crate) mod audit;
 pub(crate) mod claim;
 pub(crate) mod completions;
 pub(crate) mod consent;
@@ -84,6 +85,7 @@ pub(crate) fn run(command: Option<&Command>, context: &Context) -> Result<Answer
         Some(Command::Proof(command)) => proof::run(command, context),
         Some(Command::Dispute(command)) => dispute::run(command, context),
         Some(Command::Verify(command)) => verify::run(command, context),
+        Some(Command::Audit(command)) => audit::run(command, context),
         Some(Command::Status) => status::run(context),
         Some(Command::Doctor) => doctor::run(context),
         Some(Command::Decision(command)) => decision::run(command, context),

@@ -112,6 +112,9 @@ catalogue! {
     SignatureUnreadable = "CW5303", Unusable;
     ModelUnsignable = "CW5304", Unusable;
     ModelUnreadable = "CW5305", Unusable;
+    BundleDiffers = "CW5401", No;
+    EvidenceDiffers = "CW5402", No;
+    OtherBlock = "CW5403", No;
     Fault = "CW9001", Fault;
 }
 

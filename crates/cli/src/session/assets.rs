@@ -3,6 +3,8 @@
 //! Nothing about assets is kept in a file of ours: the chain says what there is, and a manifest that has the
 //! registered digest says what it is called.
 
+use counterweight_chain::ledger::ContractReader;
+use counterweight_federated::blobs::Blobs;
 use counterweight_primitives::{AssetId, ContentDigest};
 use counterweight_provenance::{
     blobs::BlobStore,
@@ -49,7 +51,15 @@ impl Assets {
     /// # Errors
     /// Those of the chain.
     pub(crate) fn read(contracts: &Contracts, blobs: &BlobStore) -> Result<Self, CliError> {
-        let records = contracts.reader.asset_records()?;
+        Self::read_from(&contracts.reader, blobs)
+    }
+
+    /// Reads everything registered, from wherever contracts and blobs are.
+    ///
+    /// # Errors
+    /// Those of the chain.
+    pub(crate) fn read_from(reader: &ContractReader, blobs: &dyn Blobs) -> Result<Self, CliError> {
+        let records = reader.asset_records()?;
         Ok(Self(
             records
                 .into_iter()

@@ -16,6 +16,7 @@ pub(crate) use parties::{member_key, sponsor_key};
 pub(crate) use publication::{dataset_statement, publish};
 pub(crate) use rounds::{ROW_NOISE, Watcher, coordinator_options, run as run_rounds, simulate};
 pub(crate) use statements::{
-    check_log, log_key_file, log_owner, log_reader, origin as log_origin, record, signer as log_signer,
+    LogCheck, check_log, find_statement, is_anchored, log_key_file, log_owner, log_reader,
+    origin as log_origin, read_statement, record, signer as log_signer,
 };
 pub(crate) use summary::{RunSummary, amount};

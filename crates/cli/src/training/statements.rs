@@ -5,13 +5,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use counterweight_chain::{keys::LocalKey, ledger::ContractLedger};
+use counterweight_chain::{
+    keys::LocalKey,
+    ledger::{ContractLedger, ContractReader},
+};
 use counterweight_primitives::{Address, ContentDigest, UnixSeconds};
 use counterweight_provenance::{
     ledger::{AnchorLedger as _, AnchorReader as _, LogId},
     log::{
         Log, LogReader,
         note::{NoteSigner, VerifierKey},
+        policy::Policy,
+        receipt::{Receipt, UncheckedReceipt},
         tree::{empty_root, leaf_hash},
     },
     signature,
@@ -158,6 +163,96 @@ pub(crate) struct LogCheck {
     pub(crate) anchored: bool,
 }
 
+/// A statement in a log: everything that shows it is there.
+pub(crate) struct FoundStatement {
+    /// The entry.
+    pub(crate) entry: Vec<u8>,
+    /// That the log holds it.
+    pub(crate) receipt: Receipt,
+    /// The log's key.
+    pub(crate) key: VerifierKey,
+}
+
+/// Looks for the newest statement of a kind about bytes, and proves that it is in the log. Also gives the log's size.
+///
+/// # Errors
+/// [`Code::LogDiffers`] where log, signature and proof contradict each other.
+pub(crate) fn find_statement(
+    session: &Session<'_>,
+    issuer: Address,
+    kind: &str,
+    about: ContentDigest,
+) -> Result<(Option<FoundStatement>, u64), CliError> {
+    let Some(reader) = log_reader(session)? else {
+        return Ok((None, 0));
+    };
+    let checkpoint = reader.audit()?;
+    let size = checkpoint.checkpoint().size;
+    let found = read_all(&reader)?
+        .into_iter()
+        .rfind(|(_, statement)| says(statement, issuer, kind, about));
+    let Some((index, _)) = found else {
+        return Ok((None, size));
+    };
+    let (entry, receipt) = reader.receipt(&checkpoint, index)?;
+    let key = reader.key().clone();
+    Ok((Some(FoundStatement { entry, receipt, key }), size))
+}
+
+fn says(statement: &Statement, issuer: Address, kind: &str, about: ContentDigest) -> bool {
+    statement.predicate_type == kind
+        && statement.issuer == issuer
+        && statement.subjects.iter().any(|subject| subject.digest == about)
+}
+
+/// Asks the chain whether it holds the root over a statement that was found, in the log of an account.
+///
+/// # Errors
+/// Those of the chain.
+pub(crate) fn is_anchored(
+    reader: &ContractReader,
+    owner: Address,
+    found: &FoundStatement,
+) -> Result<bool, CliError> {
+    let id = LogId::of_origin(found.key.name());
+    let (index, leaf) = (found.receipt.index(), leaf_hash(&found.entry));
+    Ok(reader.is_anchored(owner, id, index, leaf, found.receipt.path())?)
+}
+
+/// Reads a statement back from what [`FoundStatement`] is kept as, and checks that it says what is asked.
+///
+/// # Errors
+/// [`Code::LogDiffers`] where it does not.
+pub(crate) fn read_statement(
+    entry: Vec<u8>,
+    receipt: &str,
+    policy: &str,
+    (issuer, kind, about): (Address, &str, ContentDigest),
+) -> Result<FoundStatement, CliError> {
+    let differs = |why: String| {
+        CliError::new(Code::LogDiffers, "the log does not hold the statement")
+            .why(why)
+            .fix("compare with another copy of the log")
+    };
+    let policy = Policy::parse(policy).map_err(|error| differs(with_causes(&error)))?;
+    let (receipt, _) = UncheckedReceipt::from_text(receipt)
+        .and_then(|receipt| receipt.verify_under(&entry, &policy))
+        .map_err(|error| differs(with_causes(&error)))?;
+    let key = policy
+        .logs()
+        .map(|(key, _)| key)
+        .find(|key| key.name() == receipt.checkpoint().checkpoint().origin)
+        .ok_or_else(|| differs("the policy names another log".to_owned()))?
+        .clone();
+    let statement = UncheckedStatement::decode(&entry, STATEMENT_BYTES)
+        .and_then(UncheckedStatement::verify)
+        .map_err(|error| differs(with_causes(&error)))?;
+    if !says(statement.statement(), issuer, kind, about) {
+        return Err(differs("the entry says something else".to_owned()));
+    }
+    Ok(FoundStatement { entry, receipt, key })
+}
+
 /// Looks for the statement of a kind about bytes, proves that it is in the log, and asks the chain about the proof.
 ///
 /// # Errors
@@ -169,37 +264,13 @@ pub(crate) fn check_log(
     kind: &str,
     about: ContentDigest,
 ) -> Result<LogCheck, CliError> {
-    let Some(reader) = log_reader(session)? else {
-        return Ok(LogCheck {
-            index: None,
-            size: 0,
-            anchored: false,
-        });
-    };
-    let checkpoint = reader.audit()?;
-    let size = checkpoint.checkpoint().size;
-    let found = read_all(&reader)?.into_iter().rfind(|(_, statement)| {
-        statement.predicate_type == kind
-            && statement.issuer == issuer
-            && statement.subjects.iter().any(|subject| subject.digest == about)
-    });
-    let Some((index, _)) = found else {
-        return Ok(LogCheck {
-            index: None,
-            size,
-            anchored: false,
-        });
-    };
-    let (entry, receipt) = reader.receipt(&checkpoint, index)?;
-    let id = LogId::of_origin(&origin(session));
-    let anchored = match log_owner(session) {
-        Some(owner) => contracts
-            .reader
-            .is_anchored(owner, id, index, leaf_hash(&entry), receipt.path())?,
-        None => false,
+    let (found, size) = find_statement(session, issuer, kind, about)?;
+    let anchored = match (&found, log_owner(session)) {
+        (Some(found), Some(owner)) => is_anchored(&contracts.reader, owner, found)?,
+        _ => false,
     };
     Ok(LogCheck {
-        index: Some(index),
+        index: found.map(|found| found.receipt.index()),
         size,
         anchored,
     })

@@ -76,6 +76,12 @@ impl LogReader {
         }
     }
 
+    /// The log's key.
+    #[must_use]
+    pub fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+
     /// The newest checkpoint.
     ///
     /// # Errors

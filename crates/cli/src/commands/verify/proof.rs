@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
         checks.push(check);
         asked_gas = gas;
     }
-    let mut answer = summarise(&format!("proof {}", arguments.file.display()), &checks)
+    let mut answer = summarise(&format!("proof {}", arguments.file.display()), &checks, &[])
         .json("model_id", hex_word(&proven.model_id()))
         .json("context", hex_word(&proven.context));
     if let Some(gas) = asked_gas {
