@@ -55,7 +55,7 @@ pub struct Artifact {
 
 impl Contract {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::AssetRegistry,
         Self::ConsentRegistry,
         Self::TrainingRounds,
@@ -106,7 +106,7 @@ impl Contract {
 
 macro_rules! artifacts {
     ($($contract:ident $file:literal)*) => {
-        static ARTIFACTS: LazyLock<[Artifact; 15]> = LazyLock::new(|| [$(read(
+        static ARTIFACTS: LazyLock<[Artifact; 16]> = LazyLock::new(|| [$(read(
             Contract::$contract,
             include_str!(concat!("../../../../contracts/artifacts/", $file, ".json")),
         )),*]);
