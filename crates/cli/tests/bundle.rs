@@ -107,7 +107,6 @@ fn a_bundle_of_a_trained_model_verifies_in_an_empty_folder() {
     assert!(listed.lines().any(|line| line == "chain/headers"), "{listed}");
 
     let good = fs::read(&file).unwrap();
-    println!("{} bytes", good.len());
     for cut in [0, 1, 511, 512, good.len() / 2, good.len() - 1] {
         fs::write(&file, &good[..cut]).unwrap();
         let (status, answer) = elsewhere(folder.path(), &["verify", "bundle", name]);

@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, CliError> {
     };
     let check = Check::new("content", verdict, Code::ContentDiffers, sentence);
     Ok(
-        summarise(&format!("content {}", arguments.path.display()), &[check])
+        summarise(&format!("content {}", arguments.path.display()), &[check], &[])
             .json("digest", found.to_string()),
     )
 }

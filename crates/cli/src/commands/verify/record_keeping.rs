@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, CliError> {
         })
         .collect();
     Ok(
-        summarise(&format!("record keeping of {}", profile.endpoint()), &checks)
+        summarise(&format!("record keeping of {}", profile.endpoint()), &checks, &[])
             .json("points", serde_json::json!(points)),
     )
 }

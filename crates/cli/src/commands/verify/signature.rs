@@ -56,7 +56,9 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
     let signed = match unchecked.verify(&key) {
         Ok(signed) => signed,
         Err(error) if error.is_refusal() => {
-            return Ok(summarise(&subject, &[no("signature", error.to_string())]).json("hint", key.hint()));
+            return Ok(
+                summarise(&subject, &[no("signature", error.to_string())], &[]).json("hint", key.hint())
+            );
         }
         Err(error) => return Err(error.into()),
     };
@@ -101,7 +103,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
     if let Some(left_out) = left_out(&signed) {
         context.console.note(left_out);
     }
-    Ok(summarise(&subject, &checks)
+    Ok(summarise(&subject, &checks, &[])
         .json("hint", key.hint())
         .json("ignored", serde_json::json!(signed.ignored)))
 }
