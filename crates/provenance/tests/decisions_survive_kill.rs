@@ -104,8 +104,18 @@ fn record_and_erase_until_killed() {
     }
 }
 
+/// Kills of one log: each looks at all that came before, so that many logs take less time than a long one.
+const KILLS: u64 = 12;
+
 #[test]
 fn a_killed_recorder_loses_nothing_and_every_receipt_stays_provable() {
+    let kills = repetitions(KILLS, 500);
+    for first in (0..kills).step_by(KILLS as usize) {
+        kill_again_and_again(first..kills.min(first + KILLS));
+    }
+}
+
+fn kill_again_and_again(rounds: std::ops::Range<u64>) {
     let directory = tempfile::tempdir().unwrap();
     let folder = directory.path().join("decisions");
     let mut receipts = Vec::new();
@@ -114,7 +124,8 @@ fn a_killed_recorder_loses_nothing_and_every_receipt_stays_provable() {
         begun: [0; 50],
         done: [0; 50],
     };
-    for round in 0..repetitions(12, 500) {
+    let many = rounds.end - rounds.start >= KILLS;
+    for round in rounds {
         let victim = Victim::start("record_and_erase_until_killed", FOLDER, &folder, "acknowledged ");
         // Somewhere in the batch or erasure that comes next.
         let delay = Duration::from_micros(round * 7919 % 9000);
@@ -163,10 +174,11 @@ fn a_killed_recorder_loses_nothing_and_every_receipt_stays_provable() {
         assert!(numbers.eq(0..book.next_number("kill.example")));
     }
     let book = open(&folder);
-    for receipt in receipts.iter().step_by(1 + receipts.len() / 500) {
+    for receipt in &receipts {
         check(&book, receipt, &erasures);
     }
-    assert!(erasures.done.iter().any(|before| *before > 0), "some were erased");
+    let erased = erasures.done.iter().any(|before| *before > 0);
+    assert!(erased || !many, "some were erased");
 }
 
 /// For each subject the number below which what is about them was erased, acknowledged or only begun.
