@@ -93,10 +93,11 @@ fn a_bundle_of_a_trained_model_verifies_in_an_empty_folder() {
         .find(|word| word.starts_with("0x"))
         .unwrap()
         .trim_end_matches(':');
+    let hash = &format!("block:{hash}");
     let (status, answer) = elsewhere(folder.path(), &["verify", "bundle", name, "--block", hash]);
     assert_eq!(status, 0, "{answer:#}");
     assert_eq!(answer["assumed"].as_array().unwrap().len(), 0);
-    let other = format!("0x{}", "00".repeat(32));
+    let other = format!("block:0x{}", "00".repeat(32));
     let (status, answer) = elsewhere(folder.path(), &["verify", "bundle", name, "--block", &other]);
     assert_eq!((status, &answer["codes"][0]), (1, &"CW5403".into()), "{answer:#}");
 

@@ -81,7 +81,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         .json("digest", digest.to_string())
         .json("missing", verified.missing.as_slice())
         .next(format!(
-            "cw verify bundle {} --block {}",
+            "cw verify bundle {} --block block:{}",
             output.display(),
             bundle.chain.hash
         )))

@@ -53,8 +53,8 @@ pub(crate) struct Arguments {
     /// The file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Hash of the block that it must stand on, from a source you trust
-    #[arg(long, value_name = "HASH")]
+    /// Hash of the block that it must stand on, as block:HASH, from a source you trust
+    #[arg(long, value_name = "block:HASH")]
     block: Option<String>,
 }
 
@@ -89,12 +89,13 @@ fn read(file: &Path) -> Result<Vec<u8>, CliError> {
     fs::read(file).map_err(unreadable)
 }
 
-/// `0x` and 64 digits, in lower case.
+/// `block:`, `0x` and 64 digits, which come back in lower case. The name in front tells it from a private key.
 fn block_hash(text: &str) -> Result<String, CliError> {
-    let digits = text.strip_prefix("0x").unwrap_or(text).to_ascii_lowercase();
+    let hash = text.strip_prefix("block:").unwrap_or_default();
+    let digits = hash.strip_prefix("0x").unwrap_or(hash).to_ascii_lowercase();
     if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Err(CliError::new(Code::BadValue, "this is no hash of a block")
-            .why("it has 64 hexadecimal digits, after 0x")
+            .why("it is written block:0x and 64 hexadecimal digits")
             .fix("copy it from a block explorer or a node of your own: eth_getBlockByNumber"));
     }
     Ok(format!("0x{digits}"))
@@ -190,7 +191,7 @@ fn inside(bundle: &Bundle, trusted: Option<&str>, verified: &mut Verified) -> Re
             ),
         )),
         None => verified.assumed.push(format!(
-            "block {} of chain {id} has hash {hash}: compare, or give what you trust with --block",
+            "block {} of chain {id} has hash {hash}: compare, or give what you trust with --block block:HASH",
             head.number
         )),
     }
