@@ -90,14 +90,20 @@ fn masked_sum(vectors: &[Vec<i32>], seed: u64, round: u32) -> Result<Vec<i32>, E
     Ok(recover(&group, &announced, &dealings, &masked, &unmaskings)?)
 }
 
+/// The sum as anyone would make it who saw the vectors.
+fn plain_sum(vectors: &[Vec<i32>]) -> Vec<i32> {
+    (0..vectors[0].len())
+        .map(|at| vectors.iter().map(|vector| vector[at]).sum())
+        .collect()
+}
+
 fn step(
     base: &Parameters,
     optimiser: &mut ServerOptimiser,
     vectors: &[Vec<i32>],
     sum: &[i32],
 ) -> Result<Parameters, Error> {
-    let plain = |at: usize| vectors.iter().map(|vector| vector[at]).sum::<i32>();
-    if !(0..sum.len()).all(|at| sum[at] == plain(at)) {
+    if sum != plain_sum(vectors) {
         return Err("the sum is not the plain one to the bit".into());
     }
     let sums = sum.iter().map(|value| i64::from(*value)).collect();
@@ -139,9 +145,7 @@ fn recommended(train_rows: &[Dataset], pooled: &Dataset, way: Way) -> Result<(f6
                 .collect::<Result<_, _>>()?;
             let vectors = weighted(&model, &trained, train_rows)?;
             let sum = match way {
-                Way::Plain => (0..vectors[0].len())
-                    .map(|at| vectors.iter().map(|vector| vector[at]).sum())
-                    .collect(),
+                Way::Plain => plain_sum(&vectors),
                 Way::Masked => masked_sum(&vectors, seed, round)?,
             };
             model = step(&model, &mut optimiser, &vectors, &sum)?;
@@ -191,9 +195,7 @@ fn private(train_rows: &[Dataset], pooled: &Dataset, epsilon: Option<f64>) -> Re
                 .map(|rows| train_privately(&model, rows, &settings, &mut random))
                 .collect::<Result<_, _>>()?;
             let vectors = weighted(&model, &trained, train_rows)?;
-            let sum: Vec<i32> = (0..vectors[0].len())
-                .map(|at| vectors.iter().map(|vector| vector[at]).sum())
-                .collect();
+            let sum = plain_sum(&vectors);
             model = step(&model, &mut optimiser, &vectors, &sum)?;
         }
         models.push(model);

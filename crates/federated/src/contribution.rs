@@ -151,14 +151,7 @@ impl Valuation {
             }
             seen |= 1 << member.0;
         }
-        let loss_after = |sum: Option<&WeightedSum>| -> Result<i64, ContributionError> {
-            // Without the only survivor nothing would have moved.
-            let loss = match sum {
-                None => evaluate(base, holdout)?.loss,
-                Some(sum) => evaluate(&optimiser.clone().step(base, sum)?, holdout)?.loss,
-            };
-            Ok(nano(loss))
-        };
+        let loss_after = |sum: Option<&WeightedSum>| loss_after(base, optimiser, sum, holdout);
         let loss_nano = loss_after(Some(all.sum()))?;
         let mut values: Vec<MemberValue> = updates
             .par_iter()
@@ -231,6 +224,20 @@ pub(crate) fn contributions(totals_nano: &[i64], cap: Ppm) -> Vec<Ppm> {
             share.expect("a part is at most the whole").min(cap)
         })
         .collect()
+}
+
+/// Hold-out loss after a step with a sum, or without a step where nobody is left to make one, in units of 10^-9.
+pub(crate) fn loss_after(
+    base: &Parameters,
+    optimiser: &ServerOptimiser,
+    sum: Option<&WeightedSum>,
+    holdout: &Dataset,
+) -> Result<i64, ContributionError> {
+    let loss = match sum {
+        None => evaluate(base, holdout)?.loss,
+        Some(sum) => evaluate(&optimiser.clone().step(base, sum)?, holdout)?.loss,
+    };
+    Ok(nano(loss))
 }
 
 /// In units of 10^-9, half to even. A loss above 2^35 units, some 34 nats, counts as that: a hundred thousand rounds of

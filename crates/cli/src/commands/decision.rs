@@ -268,18 +268,9 @@ impl Open {
     ) -> Result<Self, CliError> {
         let place = Place::at(&folder.join("log"));
         let begun = place.is_begun();
-        let origin = match (begun, origin) {
-            (true, _) => place.key()?.name().to_owned(),
-            (false, Some(origin)) => origin.to_owned(),
-            (false, None) => {
-                return Err(CliError::new(
-                    Code::AnswerNeeded,
-                    format!("there are no decisions in {} yet", folder.display()),
-                )
-                .why("a log's first line names it for ever")
-                .fix("cw decision record --log DIR --origin example.com/decisions --endpoint FILE"));
-            }
-        };
+        let missing = format!("there are no decisions in {} yet", folder.display());
+        let fix = "cw decision record --log DIR --origin example.com/decisions --endpoint FILE";
+        let origin = place.origin(origin, &missing, fix)?;
         let owner = owner(context)?;
         let signer = log_signer(&owner, &origin)?;
         let key = signer.verifier().to_string();

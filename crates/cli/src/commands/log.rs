@@ -205,6 +205,18 @@ impl Place {
         self.folder.join("checkpoint").exists()
     }
 
+    /// The log's origin: the one it has, or the one given for a log that is to begin. `missing` says what is not there yet,
+    /// `fix` how it begins.
+    pub(super) fn origin(&self, given: Option<&str>, missing: &str, fix: &str) -> Result<String, CliError> {
+        match (self.is_begun(), given) {
+            (true, _) => Ok(self.key()?.name().to_owned()),
+            (false, Some(origin)) => Ok(origin.to_owned()),
+            (false, None) => Err(CliError::new(Code::AnswerNeeded, missing)
+                .why("a log's first line names it for ever")
+                .fix(fix)),
+        }
+    }
+
     /// Puts the public key of a log that was begun, and its owner, where others find them.
     pub(super) fn write_key(&self, key: &str, owner: Address) -> Result<(), CliError> {
         fs::write(&self.key_file, format!("{key}\n{owner}\n")).map_err(|error| {

@@ -5,12 +5,11 @@ use rayon::prelude::*;
 use super::Grouping;
 use crate::{
     aggregate::WeightedSum,
-    contribution::{ContributionError, nano},
+    contribution::{ContributionError, loss_after},
     parameters::Parameters,
     rules::{GroupMeans, Inputs, Rows, Rule},
     server_optimiser::ServerOptimiser,
     table::Dataset,
-    training::evaluate,
 };
 
 /// Hold-out loss after a round, and for each group how much higher it is without it, in units of 10^-9: the round is made
@@ -27,14 +26,7 @@ pub fn leave_one_group_out(
     holdout: &Dataset,
 ) -> Result<(i64, Vec<i64>), ContributionError> {
     let rows = groups.rows();
-    let loss_after = |sum: Option<&WeightedSum>| -> Result<i64, ContributionError> {
-        // Without the only group nothing would have moved.
-        let loss = match sum {
-            None => evaluate(base, holdout)?.loss,
-            Some(sum) => evaluate(&optimiser.clone().step(base, sum)?, holdout)?.loss,
-        };
-        Ok(nano(loss))
-    };
+    let loss_after = |sum: Option<&WeightedSum>| loss_after(base, optimiser, sum, holdout);
     let loss = loss_after(Some(&rule.combine(&Rows::new(rows.clone())?, inputs)?))?;
     let values = (0..rows.len())
         .into_par_iter()
@@ -122,7 +114,8 @@ impl GroupScores {
 mod tests {
     use super::*;
     use crate::{
-        architecture::Architecture, rules::GroupSum, scoring::draw_groups, server_optimiser::Aggregation,
+        architecture::Architecture, contribution::nano, rules::GroupSum, scoring::draw_groups,
+        server_optimiser::Aggregation,
     };
 
     const UNIT: i64 = 1 << 24;

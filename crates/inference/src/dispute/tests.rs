@@ -4,6 +4,7 @@ use counterweight_primitives::UnixSeconds;
 use counterweight_primitives::architecture::{
     Architecture, Bias, Layer, Node, Output, Padding, Requantise, Shape, Step, Window,
 };
+use counterweight_testkit::numbers;
 use proptest::prelude::*;
 
 use super::tree::LEAF_BYTES;
@@ -13,19 +14,6 @@ use crate::Network;
 mod referee;
 
 use referee::{End, Referee};
-
-/// Numbers that follow from a seed.
-fn numbers(seed: u64, count: usize) -> Vec<i8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    (0..count)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 32) as u8 as i8
-        })
-        .collect()
-}
 
 /// The network of an architecture whose weights and biases follow from a seed.
 fn network(architecture: Architecture, seed: u64) -> Network {

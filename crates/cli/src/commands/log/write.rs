@@ -39,19 +39,10 @@ pub(super) fn append(
     context: &Context,
 ) -> Result<Answer, CliError> {
     let place = Place::at(folder);
-    let begun = folder.join("checkpoint").exists();
-    let origin = match (begun, origin) {
-        (true, _) => place.key()?.name().to_owned(),
-        (false, Some(origin)) => origin.to_owned(),
-        (false, None) => {
-            return Err(CliError::new(
-                Code::AnswerNeeded,
-                format!("there is no log in {} yet", folder.display()),
-            )
-            .why("a log's first line names it for ever")
-            .fix("cw log append FILE --log DIR --origin example.com/log"));
-        }
-    };
+    let begun = place.is_begun();
+    let missing = format!("there is no log in {} yet", folder.display());
+    let fix = "cw log append FILE --log DIR --origin example.com/log";
+    let origin = place.origin(origin, &missing, fix)?;
     let entries: Result<Vec<_>, _> = files.iter().map(|file| read(file)).collect();
     let entries = entries?;
     if context.global.dry_run {
