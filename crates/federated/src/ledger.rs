@@ -4,10 +4,14 @@
 //! `memory::MemoryLedger`, which follows the same rules. A value that implements
 //! [`StudyLedger`] acts for one account.
 
+pub mod masking;
+
 use counterweight_primitives::{
     Address, Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, StudyId, UnixSeconds,
 };
 pub use counterweight_provenance::ledger::LedgerError;
+
+use self::masking::{MaskLedger, MaskReader};
 
 /// What a sponsor offers: `ITrainingRounds.Terms`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,12 +196,22 @@ pub trait StudyReader {
     /// # Errors
     /// [`LedgerError::Unreachable`].
     fn now(&self) -> Result<UnixSeconds, LedgerError>;
+
+    /// The record of masked rounds, where this ledger keeps one.
+    fn mask_reader(&self) -> Option<&dyn MaskReader> {
+        None
+    }
 }
 
 /// Acting on a study for one account. Every call returns once it is recorded for good.
 pub trait StudyLedger: StudyReader {
     /// The account this value acts for.
     fn account(&self) -> Address;
+
+    /// The record of masked rounds for the same account, where this ledger keeps one.
+    fn masking(&self) -> Option<&dyn MaskLedger> {
+        None
+    }
 
     /// Opens a study; approves the budget first where needed.
     ///

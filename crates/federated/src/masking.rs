@@ -26,10 +26,12 @@
 //! Secrets are erased when dropped. A member that restarts in the middle of a round must not start again with the same
 //! randomness; it stays away from the round instead.
 
+pub mod draw;
 mod group;
 mod keys;
 mod member;
 mod recovery;
+pub mod roots;
 mod sharing;
 
 #[cfg(test)]

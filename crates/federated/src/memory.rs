@@ -3,6 +3,7 @@
 //! For simulations and tests: it answers in microseconds, and its clock is an argument. The names of its refusals
 //! are those of the contract's errors, and the suite that runs on the contract runs on it too.
 
+mod masking;
 mod rules;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,10 @@ use counterweight_provenance::{
 use self::rules::Rules;
 use crate::{
     clock::Clock,
-    ledger::{FinishRecord, LedgerError, RoundRecord, StudyLedger, StudyReader, StudyState, StudyTerms},
+    ledger::{
+        FinishRecord, LedgerError, RoundRecord, StudyLedger, StudyReader, StudyState, StudyTerms,
+        masking::{MaskLedger, MaskReader},
+    },
 };
 
 /// A record in memory, acting for one account. Clones and [`MemoryLedger::acting_for`] share the record.
@@ -90,11 +94,19 @@ impl StudyReader for MemoryLedger {
     fn now(&self) -> Result<UnixSeconds, LedgerError> {
         Ok(self.seconds())
     }
+
+    fn mask_reader(&self) -> Option<&dyn MaskReader> {
+        Some(self)
+    }
 }
 
 impl StudyLedger for MemoryLedger {
     fn account(&self) -> Address {
         self.account
+    }
+
+    fn masking(&self) -> Option<&dyn MaskLedger> {
+        Some(self)
     }
 
     fn open_study(&self, terms: &StudyTerms) -> Result<StudyId, LedgerError> {

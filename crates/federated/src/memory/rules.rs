@@ -1,5 +1,7 @@
 //! The rules themselves: who may do what, and when.
 
+mod masking;
+
 use std::collections::BTreeMap;
 
 use counterweight_primitives::{
@@ -14,6 +16,7 @@ use counterweight_provenance::{
 use crate::{
     ledger::{
         FinishRecord, LedgerError, MemberState, Phase, RoundClosing, RoundRecord, StudyState, StudyTerms,
+        masking::{MaskRound, MaskSetting},
     },
     member_set::{MEMBERS_MAX, MemberSet},
 };
@@ -38,6 +41,8 @@ pub(super) struct Study {
     pub(super) state: StudyState,
     pub(super) rounds: Vec<RoundRecord>,
     pub(super) finish: Option<FinishRecord>,
+    pub(super) mask_setting: Option<MaskSetting>,
+    pub(super) mask_rounds: Vec<MaskRound>,
     budget_returned: bool,
 }
 
@@ -192,6 +197,8 @@ impl Rules {
             state,
             rounds: Vec::new(),
             finish: None,
+            mask_setting: None,
+            mask_rounds: Vec::new(),
             budget_returned: false,
         };
         self.studies.push(study);
@@ -311,7 +318,9 @@ impl Rules {
             commitments: Vec::new(),
             closed: None,
         });
-        Ok(state.round)
+        let (round, commit_by) = (state.round, state.commit_by);
+        found.open_masking(round, commit_by);
+        Ok(round)
     }
 
     pub(super) fn commit_update(
