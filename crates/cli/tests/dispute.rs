@@ -2,13 +2,7 @@
 
 mod support;
 
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs, path::Path, sync::Arc};
 
 use counterweight_chain::{
     deploy::Deployment,
@@ -138,24 +132,7 @@ impl Trial {
 
     /// Moves the chain's clock and makes a block.
     fn pass(&self, seconds: u64) {
-        for (method, parameters) in [
-            ("evm_increaseTime", format!("[{seconds}]")),
-            ("evm_mine", "[]".to_owned()),
-        ] {
-            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{parameters}}}"#);
-            let host = self.url.strip_prefix("http://").unwrap().trim_end_matches('/');
-            let mut stream = TcpStream::connect(host).unwrap();
-            write!(
-                stream,
-                "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nConnection: close\r\n\
-                 Content-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-            .unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            assert!(answer.contains("\"result\""), "{answer}");
-        }
+        support::pass(&self.url, seconds);
     }
 }
 

@@ -1,6 +1,8 @@
 //! `cw decision`: record decisions of models, prove them, show chosen fields, erase people, receive from elsewhere.
 
+mod chain;
 mod check;
+mod dispute;
 mod serve;
 mod write;
 
@@ -136,6 +138,14 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         log: PathBuf,
     },
+    /// Anchor the log on the chain, which takes it only as a continuation of what was anchored before
+    Anchor(chain::Anchor),
+    /// The bond behind the receipts of a log
+    #[command(subcommand)]
+    Bond(chain::Bond),
+    /// Receipts that were not kept: show it, ask for the proof, answer, settle
+    #[command(subcommand)]
+    Dispute(dispute::Command),
     /// Receive decisions over HTTP, and OpenTelemetry spans of models, until Ctrl-C
     Serve {
         /// Folder of the decisions, begun where there is none
@@ -227,6 +237,9 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             let mut open = Open::new(log, None, &[], context)?;
             write::erase(&mut open, subject, ground, context)
         }
+        Command::Anchor(arguments) => chain::anchor(arguments, context),
+        Command::Bond(command) => chain::bond(command, context),
+        Command::Dispute(command) => dispute::run(command, context),
         Command::Serve {
             log,
             origin,

@@ -244,6 +244,18 @@ impl Place {
         parse_key(text.lines().next().unwrap_or_default())
     }
 
+    /// The account that owns it: the line below its public key.
+    pub(super) fn owner(&self) -> Result<Address, CliError> {
+        let owner = fs::read_to_string(&self.key_file)
+            .ok()
+            .and_then(|text| text.lines().nth(1)?.parse().ok());
+        owner.ok_or_else(|| {
+            CliError::new(Code::FileUnreadable, "it is not known whose log this is")
+                .fact("file", self.key_file.display().to_string())
+                .fix("put the account that owns it into the second line of that file, below the log's key")
+        })
+    }
+
     /// Reads it.
     pub(super) fn reader(&self) -> Result<LogReader, CliError> {
         Ok(LogReader::new(&self.folder, self.key()?))

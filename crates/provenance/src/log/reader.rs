@@ -10,7 +10,9 @@ use counterweight_primitives::Sha256Digest;
 
 use super::{
     note::{NoteError, SignedCheckpoint, VerifierKey},
-    proof::{Nodes, ProofError, consistency_path, inclusion_path, verify_consistency},
+    proof::{
+        Nodes, ProofError, consistency_path, inclusion_path, root_of, verify_consistency, verify_inclusion,
+    },
     receipt::{Receipt, ReceiptError, UncheckedReceipt},
     tile::{TILE_WIDTH, TileKind, TileName, decode_entries, decode_hashes},
     tree::{edge_root, leaf_hashes, root},
@@ -153,6 +155,60 @@ impl LogReader {
         let path = consistency_path(&mut self.nodes(new.size), old_size, new.size)?;
         verify_consistency(old_size, old_root, new.size, &new.root, &path)?;
         Ok(path)
+    }
+
+    /// The root of the first `size` entries, checked to be a beginning of the log of `checkpoint`.
+    ///
+    /// # Errors
+    /// As [`LogReader::consistency`].
+    pub fn root_at(&self, size: u64, checkpoint: &SignedCheckpoint) -> Result<Sha256Digest, ReadError> {
+        let new = checkpoint.checkpoint();
+        if size > new.size {
+            return Err(ProofError::BeyondTree {
+                index: size,
+                size: new.size,
+            }
+            .into());
+        }
+        let root = root_of(&mut self.nodes(new.size), size)?;
+        self.consistency(size, &root, checkpoint)?;
+        Ok(root)
+    }
+
+    /// What an anchor of the first `size` entries needs: their root, and the proof that they begin with an older tree. Both are
+    /// checked before they are given.
+    ///
+    /// # Errors
+    /// As [`LogReader::consistency`].
+    pub fn anchor(
+        &self,
+        old_size: u64,
+        old_root: &Sha256Digest,
+        size: u64,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<(Sha256Digest, Vec<Sha256Digest>), ReadError> {
+        let root = self.root_at(size, checkpoint)?;
+        let path = consistency_path(&mut self.nodes(checkpoint.checkpoint().size), old_size, size)?;
+        verify_consistency(old_size, old_root, size, &root, &path)?;
+        Ok((root, path))
+    }
+
+    /// The leaf hash of an entry with its inclusion path in the tree of the first `size` entries, checked before they are given.
+    ///
+    /// # Errors
+    /// As [`LogReader::consistency`].
+    pub fn inclusion_at(
+        &self,
+        index: u64,
+        size: u64,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<(Sha256Digest, Vec<Sha256Digest>), ReadError> {
+        let root = self.root_at(size, checkpoint)?;
+        let mut nodes = self.nodes(checkpoint.checkpoint().size);
+        let path = inclusion_path(&mut nodes, index, size)?;
+        let leaf = nodes.node(0, index)?;
+        verify_inclusion(&root, size, index, &leaf, &path)?;
+        Ok((leaf, path))
     }
 
     /// The proof that the log of `checkpoint` begins with its first `old_size` entries, for somebody who knows their

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{
     Log, LogError, LogReader, ReadError,
     note::{Checkpoint, NoteSigner},
-    proof::ProofError,
+    proof::{ProofError, verify_consistency, verify_inclusion},
     receipt::UncheckedReceipt,
     tree::{Frontier, leaf_hash},
 };
@@ -42,6 +42,30 @@ fn log_of(size: u64) -> (tempfile::TempDir, LogReader) {
     log.append(&entries(0..size)).unwrap();
     let reader = log.reader();
     (folder, reader)
+}
+
+/// What is anchored is a beginning of the log, whose newest checkpoint may be larger.
+#[test]
+fn any_beginning_can_be_anchored_and_proven_in() {
+    let (_folder, reader) = log_of(600);
+    let checkpoint = reader.checkpoint().unwrap();
+    for (old, size) in [(0, 1), (1, 256), (255, 512), (300, 599), (512, 600), (600, 600)] {
+        let (root, proof) = reader
+            .anchor(old, &expected_root(old), size, &checkpoint)
+            .unwrap();
+        assert_eq!(root, expected_root(size), "{size}");
+        verify_consistency(old, &expected_root(old), size, &root, &proof).unwrap();
+        for index in [0, size / 2, size - 1] {
+            let (leaf, path) = reader.inclusion_at(index, size, &checkpoint).unwrap();
+            assert_eq!(leaf, leaf_hash(format!("entry {index}").as_bytes()));
+            verify_inclusion(&root, size, index, &leaf, &path).unwrap();
+        }
+        assert!(reader.inclusion_at(size, size, &checkpoint).is_err());
+    }
+    let refused = |old, root: &Sha256Digest, size| reader.anchor(old, root, size, &checkpoint).is_err();
+    assert!(refused(0, &expected_root(0), 601), "beyond the log");
+    assert!(refused(300, &expected_root(300), 299), "shrunk");
+    assert!(refused(300, &expected_root(299), 600), "another history");
 }
 
 #[test]
