@@ -6,6 +6,7 @@
 //! alone, so a member that was restarted makes the same one again.
 
 mod run;
+pub mod trainer;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -15,8 +16,10 @@ use counterweight_provenance::{blobs::BlobError, ledger::ConsentReader};
 
 use zeroize::Zeroizing;
 
+use self::trainer::{Evaluated, Metrics};
 pub use self::{
     run::MemberOptions,
+    trainer::{BuiltIn, Trainer, TrainerError},
     work::{Assignment, PreparedUpdate},
 };
 use crate::{
@@ -25,8 +28,6 @@ use crate::{
     parameters::ParametersError,
     round::Refusal,
     study::terms::PublicTerms,
-    table::Dataset,
-    training::{PrivateTrainingError, TrainingError},
     update::UpdateError,
 };
 
@@ -38,8 +39,8 @@ pub struct MemberSetup {
     pub dataset: AssetId,
     /// The study's terms; their digest must be the one on the ledger.
     pub terms: PublicTerms,
-    /// Rows to train on.
-    pub rows: Dataset,
+    /// What trains on its rows.
+    pub trainer: Arc<dyn Trainer>,
     /// Digest of the file they came from. With the study's seed it decides the order in which rows are visited, so
     /// that neither the order of joining nor the machine does.
     pub data: ContentDigest,
@@ -81,6 +82,29 @@ pub enum MemberEvent {
     Uploaded {
         /// The round.
         round: Round,
+    },
+    /// It has trained, and says how it went.
+    Trained {
+        /// The round.
+        round: Round,
+        /// Rows it trained on.
+        examples: u32,
+        /// Of the trainer.
+        metrics: Metrics,
+    },
+    /// It has judged the model that a round starts from.
+    Judged {
+        /// The round.
+        round: Round,
+        /// How the model does on the member's own rows.
+        evaluated: Evaluated,
+    },
+    /// It could not judge that model.
+    NotJudged {
+        /// The round.
+        round: Round,
+        /// Why.
+        reason: String,
     },
     /// It takes no part in a round.
     SatOut {
@@ -165,14 +189,6 @@ pub enum MemberError {
         /// What is wrong.
         problem: String,
     },
-    /// The rows do not fit the model.
-    #[error("rows have {got} values, the model reads {expected}")]
-    WrongShape {
-        /// Inputs of the model.
-        expected: usize,
-        /// Values in a row.
-        got: usize,
-    },
     /// The base parameters are not the ones on the ledger.
     #[error("the base parameters have digest {got}, the round starts from {expected}")]
     OtherBase {
@@ -190,12 +206,9 @@ pub enum MemberError {
         #[source]
         source: ParametersError,
     },
-    /// Training failed.
+    /// Its trainer cannot serve the study, or failed.
     #[error(transparent)]
-    Training(#[from] TrainingError),
-    /// Private training failed.
-    #[error(transparent)]
-    PrivateTraining(#[from] PrivateTrainingError),
+    Trainer(#[from] TrainerError),
     /// What was trained is no valid update.
     #[error(transparent)]
     Update(#[from] UpdateError),

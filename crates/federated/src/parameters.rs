@@ -6,15 +6,16 @@ use counterweight_primitives::{ContentDigest, to_canonical_json};
 use rand_chacha::{ChaCha20Rng, rand_core::RngCore, rand_core::SeedableRng};
 use serde_json::{Map, Value, json};
 
-use crate::architecture::{Architecture, ArchitectureError};
+use crate::architecture::{Architecture, ArchitectureError, Tensors};
 
 /// Names the form and version of a model file.
 pub const FORMAT: &str = "counterweight/model/v1";
 
-/// Longest header read. Nine layers need less than 2 KiB.
-const MOST_HEADER_BYTES: usize = 1 << 14;
+/// Longest header read: the most tensors with the longest names need less. Nine layers need less than 2 KiB.
+pub const MOST_HEADER_BYTES: usize = 1 << 19;
 
-/// A model: its shape and its finite numbers, layer by layer, biases before weights, weights one row an output.
+/// A model: its shape and its finite numbers. Built-in ones have them layer by layer, biases before weights, weights
+/// one row an output; others tensor by tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
     architecture: Architecture,
@@ -79,20 +80,37 @@ impl Parameters {
     }
 
     /// Seeded start: uniform in ±1/sqrt(inputs of the layer), biases and weights alike, which is what PyTorch's
-    /// linear layers start from. `architecture` must have been checked.
+    /// linear layers start from. Of a custom model, tensors of two dimensions or more, with the product of all but the
+    /// first for the inputs; what has fewer is 0. `architecture` must have been checked.
     #[must_use]
     pub fn initial(architecture: &Architecture, seed: u64) -> Self {
         let mut text = b"counterweight/initial/v1".to_vec();
         text.extend_from_slice(&seed.to_le_bytes());
         let mut random = ChaCha20Rng::from_seed(ContentDigest::of(&text).0);
         let mut values = Vec::with_capacity(architecture.parameters());
-        for layer in architecture.layers() {
-            let bound = 1.0 / (layer.inputs as f64).sqrt();
-            values.extend((layer.start..layer.end()).map(|_| {
+        let mut draw = |values: &mut Vec<f32>, count: usize, inputs: f64| {
+            let bound = 1.0 / inputs.sqrt();
+            values.extend((0..count).map(|_| {
                 // 24 bits: every value is exact, below 1 after the scaling.
                 let unit = f64::from(random.next_u32() >> 8) / f64::from(1 << 24);
                 ((2.0 * unit - 1.0) * bound) as f32
             }));
+        };
+        match architecture {
+            Architecture::BuiltIn(layered) => {
+                for layer in layered.layers() {
+                    draw(&mut values, layer.end() - layer.start, layer.inputs as f64);
+                }
+            }
+            Architecture::Custom(Tensors { tensors }) => {
+                for tensor in tensors {
+                    let numbers = tensor.numbers();
+                    match tensor.shape.as_slice() {
+                        [] | [_] => values.resize(values.len() + numbers, 0.0),
+                        [first, ..] => draw(&mut values, numbers, (numbers / *first as usize) as f64),
+                    }
+                }
+            }
         }
         Self {
             architecture: architecture.clone(),
@@ -134,7 +152,7 @@ impl Parameters {
             .ok_or(malformed("shorter than 8 bytes"))?;
         let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
         if length > MOST_HEADER_BYTES {
-            return Err(malformed("the header is longer than 16 KiB"));
+            return Err(malformed("the header is longer than 512 KiB"));
         }
         let text = rest.get(..length).ok_or(malformed("the header is cut off"))?;
         let document: Value =
@@ -195,16 +213,12 @@ fn header(architecture: &Architecture) -> Vec<u8> {
         "__metadata__".to_owned(),
         json!({ "architecture": shape, "format": FORMAT }),
     );
-    for (index, layer) in architecture.layers().iter().enumerate() {
-        let (start, weights, end) = (4 * layer.start, 4 * layer.weights(), 4 * layer.end());
-        tensors.insert(
-            format!("layers.{index}.bias"),
-            json!({ "dtype": "F32", "shape": [layer.outputs], "data_offsets": [start, weights] }),
-        );
-        tensors.insert(
-            format!("layers.{index}.weight"),
-            json!({ "dtype": "F32", "shape": [layer.outputs, layer.inputs], "data_offsets": [weights, end] }),
-        );
+    let mut start = 0;
+    for tensor in architecture.tensors() {
+        let end = start + 4 * tensor.numbers();
+        let entry = json!({ "dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end] });
+        tensors.insert(tensor.name, entry);
+        start = end;
     }
     let mut text = canonical(&Value::Object(tensors));
     // Readers that map the file want the numbers aligned.
@@ -219,21 +233,34 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::architecture::Activation;
+    use crate::architecture::{Activation, Layered, Tensor};
 
     fn mlp() -> Architecture {
-        Architecture {
+        Architecture::BuiltIn(Layered {
             inputs: 3,
             hidden: vec![4, 2],
             activation: Activation::Tanh,
             outputs: 3,
-        }
+        })
+    }
+
+    fn custom() -> Architecture {
+        let tensor = |name: &str, shape: &[u32]| Tensor {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+        };
+        // Named so that the header's order is not the data's.
+        Architecture::custom([
+            tensor("z.weight", &[2, 3, 2]),
+            tensor("b.bias", &[2]),
+            tensor("a.scale", &[]),
+        ])
     }
 
     proptest! {
         #[test]
         fn what_is_written_reads_back(seed: u64, inputs in 1_u32..9, hidden in proptest::collection::vec(1_u32..9, 0..4), outputs in 1_u32..5) {
-            let shape = Architecture { inputs, hidden, activation: Activation::Relu, outputs };
+            let shape = Architecture::BuiltIn(Layered { inputs, hidden, activation: Activation::Relu, outputs });
             let model = Parameters::initial(&shape, seed);
             prop_assert_eq!(Parameters::from_safetensors(&model.to_safetensors()), Ok(model));
         }
@@ -261,7 +288,7 @@ mod tests {
         assert_eq!(file.len(), 6);
         let weight = file.tensor("layers.1.weight").unwrap();
         assert_eq!(weight.shape(), [2, 4]);
-        let layer = mlp().layers()[1];
+        let layer = mlp().built_in().unwrap().layers()[1];
         let (values, _) = weight.data().as_chunks::<4>();
         let values: Vec<f32> = values.iter().map(|b| f32::from_le_bytes(*b)).collect();
         assert_eq!(values, model.values()[layer.weights()..layer.end()]);
@@ -278,7 +305,7 @@ mod tests {
     #[test]
     fn starts_within_the_bound_of_each_layer() {
         let model = Parameters::initial(&mlp(), 7);
-        for layer in mlp().layers() {
+        for layer in mlp().built_in().unwrap().layers() {
             let bound = 1.0 / (layer.inputs as f32).sqrt();
             assert!(
                 model.values()[layer.start..layer.end()]
@@ -299,7 +326,7 @@ mod tests {
         malformed(&bytes[..40], "the header is cut off");
         let mut long = bytes.clone();
         long[..8].copy_from_slice(&u64::MAX.to_le_bytes());
-        malformed(&long, "the header is longer than 16 KiB");
+        malformed(&long, "the header is longer than 512 KiB");
         let text = String::from_utf8_lossy(&bytes[8..]).into_owned();
         let at = 8 + text.find("layers.1.weight").unwrap();
         let mut renamed = bytes.clone();
@@ -330,8 +357,12 @@ mod tests {
 
     #[test]
     fn refuses_an_architecture_beyond_the_limits_before_taking_memory() {
-        let mut shape = Architecture::logistic(1);
-        shape.hidden = vec![u32::MAX, u32::MAX];
+        let shape = Architecture::BuiltIn(Layered {
+            inputs: 1,
+            hidden: vec![u32::MAX, u32::MAX],
+            activation: Activation::Relu,
+            outputs: 1,
+        });
         let bytes = {
             let text =
                 json!({"__metadata__": {"architecture": serde_json::to_string(&shape).unwrap()}}).to_string();
@@ -343,6 +374,35 @@ mod tests {
             Parameters::from_safetensors(&bytes),
             Err(ParametersError::Architecture(ArchitectureError::TooLarge { .. }))
         ));
+    }
+
+    #[test]
+    fn a_custom_model_reads_back_and_keeps_the_order_of_its_tensors() {
+        let shape = custom();
+        let model = Parameters::initial(&shape, 9);
+        let bytes = model.to_safetensors();
+        assert_eq!(Parameters::from_safetensors(&bytes), Ok(model.clone()));
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let weight = file.tensor("z.weight").unwrap();
+        assert_eq!(weight.shape(), [2, 3, 2]);
+        let (values, _) = weight.data().as_chunks::<4>();
+        let values: Vec<f32> = values.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        assert_eq!(values, model.values()[..12]);
+        let bound = 1.0 / 6_f32.sqrt();
+        assert!(values.iter().all(|value| value.abs() <= bound && *value != 0.0));
+        assert!(model.values()[12..].iter().all(|value| value.to_bits() == 0));
+    }
+
+    #[test]
+    fn the_largest_custom_header_is_within_the_limit_of_readers() {
+        let tensor = |index: usize| Tensor {
+            name: format!("{index:0128}"),
+            shape: vec![1; 8],
+        };
+        let shape = Architecture::custom((0..1024).map(tensor));
+        assert_eq!(shape.check(), Ok(()));
+        let model = Parameters::initial(&shape, 1);
+        assert_eq!(Parameters::from_safetensors(&model.to_safetensors()), Ok(model));
     }
 
     #[test]

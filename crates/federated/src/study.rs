@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use self::aggregation::AggregationSetting;
 use crate::{
-    architecture::{Activation, Architecture, ArchitectureError},
+    architecture::{Activation, Architecture, ArchitectureError, Layered},
     decimal::Decimal,
     study::schema::DataSection,
     training::LocalTraining,
@@ -236,7 +236,7 @@ impl StudyConfig {
     fn shape(&self) -> Architecture {
         let inputs: usize = self.data.columns.iter().map(schema::Column::inputs).sum();
         let classes = self.data.classes.len();
-        Architecture {
+        Architecture::BuiltIn(Layered {
             inputs: u32::try_from(inputs).unwrap_or(u32::MAX),
             hidden: self.model.hidden.clone(),
             activation: self.model.activation.unwrap_or_default(),
@@ -245,7 +245,7 @@ impl StudyConfig {
                 _ if classes > 2 => u32::try_from(classes).unwrap_or(u32::MAX),
                 _ => 1,
             },
-        }
+        })
     }
 
     /// What a member does in a round.

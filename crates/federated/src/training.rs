@@ -13,7 +13,12 @@ mod shuffle;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{decimal::Decimal, parameters::Parameters, table::Dataset};
+use crate::{
+    architecture::{ArchitectureError, Layered},
+    decimal::Decimal,
+    parameters::Parameters,
+    table::Dataset,
+};
 
 pub use metrics::{Metrics, evaluate};
 pub use private::{PrivateTraining, PrivateTrainingError, train_privately};
@@ -77,6 +82,9 @@ pub enum TrainingError {
         /// Classes of the model.
         classes: u32,
     },
+    /// A model that only a member's own program can train.
+    #[error(transparent)]
+    Architecture(#[from] ArchitectureError),
     /// No rows.
     #[error("no rows")]
     Empty,
@@ -101,7 +109,7 @@ pub fn train(
     settings: &LocalTraining,
     seed: ShuffleSeed,
 ) -> Result<Parameters, TrainingError> {
-    check_rows(base, rows)?;
+    let architecture = check_rows(base, rows)?;
     let batch = settings.batch as usize;
     if batch == 0 {
         return Err(TrainingError::Settings);
@@ -114,7 +122,7 @@ pub fn train(
     let proximal = settings.proximal.get() as f32;
     let mut values = base.values().to_vec();
     let mut gradient = vec![0.0; values.len()];
-    let mut network = Network::new(base.architecture());
+    let mut network = Network::new(architecture);
     let mut optimiser = Optimiser::new(settings.optimiser, settings.lr.get() as f32, values.len());
     let mut batches = Batches::new(rows.len(), batch, seed);
     for _ in 0..steps {
@@ -136,8 +144,9 @@ pub fn train(
     }
 }
 
-fn check_rows(model: &Parameters, rows: &Dataset) -> Result<(), TrainingError> {
-    let architecture = model.architecture();
+/// The layers of a model that is built in, whose rows fit it.
+fn check_rows<'a>(model: &'a Parameters, rows: &Dataset) -> Result<&'a Layered, TrainingError> {
+    let architecture = model.architecture().built_in()?;
     let expected = architecture.inputs as usize;
     if rows.inputs() != expected {
         return Err(TrainingError::InputMismatch {
@@ -150,7 +159,7 @@ fn check_rows(model: &Parameters, rows: &Dataset) -> Result<(), TrainingError> {
     }
     let classes = architecture.classes();
     match rows.labels().iter().position(|class| *class >= classes) {
-        None => Ok(()),
+        None => Ok(architecture),
         Some(row) => Err(TrainingError::ClassMismatch {
             row,
             class: rows.labels()[row],
@@ -194,11 +203,13 @@ mod tests {
     }
 
     fn shapes() -> [(Architecture, u32); 4] {
-        let mlp = |activation, outputs| Architecture {
-            inputs: 3,
-            hidden: vec![9, 5],
-            activation,
-            outputs,
+        let mlp = |activation, outputs| {
+            Architecture::BuiltIn(Layered {
+                inputs: 3,
+                hidden: vec![9, 5],
+                activation,
+                outputs,
+            })
         };
         [
             (Architecture::logistic(3), 2),

@@ -9,7 +9,7 @@ use counterweight_federated::{
     clock::SystemClock,
     http::{HttpClientOptions, HttpCoordinator},
     ledger::StudyReader as _,
-    member::{CoordinatorClient as _, Member, MemberEvent, MemberOptions, MemberSetup},
+    member::{BuiltIn, CoordinatorClient as _, Member, MemberEvent, MemberOptions, MemberSetup},
     study::terms::{MOST_BYTES, PublicTerms},
     table::HoldoutRows,
 };
@@ -116,7 +116,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         study: notice.study,
         dataset: member.asset,
         terms,
-        rows: member.data.rows.train.clone(),
+        trainer: Arc::new(BuiltIn::new(member.data.rows.train.clone())),
         data: member.data.content,
         ledger: Arc::clone(&ledger) as _,
         consent: ledger,
@@ -168,8 +168,11 @@ fn same_study(project: &Project, terms: &PublicTerms) -> Result<(), CliError> {
             Code::WrongShape,
             "this project's [data] or [model] is not the study's",
         )
-        .fact("inputs here", own.architecture.inputs.to_string())
-        .fact("inputs of the study", terms.architecture.inputs.to_string())
+        .fact("parameters here", own.architecture.parameters().to_string())
+        .fact(
+            "parameters of the study",
+            terms.architecture.parameters().to_string(),
+        )
         .why("a model of another shape cannot be added to the others'")
         .fix("take over the study's counterweight.toml"));
     }

@@ -80,6 +80,8 @@ catalogue! {
     TooFewMembers = "CW3011", Refused;
     CoordinatorSilent = "CW3012", Missing;
     RunDiffers = "CW3013", Unusable;
+    TrainerUnfit = "CW3201", Unusable;
+    TrainerFailed = "CW3202", Missing;
     NetworkUnusable = "CW4001", Unusable;
     InputUnfit = "CW4002", Unusable;
     ProofRefused = "CW4101", No;

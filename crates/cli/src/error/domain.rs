@@ -4,7 +4,7 @@ use counterweight_federated::{
     coordinator::CoordinatorError,
     http::HttpServerError,
     journal::JournalError,
-    member::{ClientError, MemberError},
+    member::{ClientError, MemberError, TrainerError},
     table::TableError,
     training::TrainingError,
     update::UpdateError,
@@ -200,10 +200,7 @@ impl From<MemberError> for CliError {
                     .why("the coordinator gives other terms than those on the chain")
                     .fix("ask the coordinator; take no part until they agree")
             }
-            MemberError::WrongShape { .. } => Self::new(Code::WrongShape, error.to_string())
-                .why("this member's [data] differs from the study's")
-                .fix("take over the study's counterweight.toml; compare the terms that cw run show prints"),
-            MemberError::Training(error) => error.into(),
+            MemberError::Trainer(error) => error.into(),
             MemberError::Update(ref error) => of_update(error),
             MemberError::CommittedOther { .. } => Self::new(Code::Replayed, error.to_string())
                 .why("the data or the program changed within a round")
@@ -216,6 +213,23 @@ impl From<MemberError> for CliError {
             MemberError::NotAMember { .. } => Self::new(Code::TooLate, error.to_string())
                 .fix("join the next run while it enrols; check --key and --dataset"),
             MemberError::Client(error) => error.into(),
+            _ => Self::new(Code::DataUnusable, with_causes(&error)).fix("see cw run show"),
+        }
+    }
+}
+
+impl From<TrainerError> for CliError {
+    fn from(error: TrainerError) -> Self {
+        match error {
+            TrainerError::Training(error) => error.into(),
+            TrainerError::WrongShape { .. } => Self::new(Code::WrongShape, error.to_string())
+                .why("this member's [data] differs from the study's")
+                .fix("take over the study's counterweight.toml; compare the terms that cw run show prints"),
+            TrainerError::Unfit { .. } => Self::new(Code::TrainerUnfit, error.to_string())
+                .why("a trainer must suit the study's model and what it promises of rows")
+                .fix("cw member start … --trainer PROGRAM for a custom model; none where the study promises privacy of rows"),
+            TrainerError::Outside { .. } => Self::new(Code::TrainerFailed, error.to_string())
+                .fix("read what the program wrote to stderr; docs/spec/trainer.md says what is expected of it"),
             _ => Self::new(Code::DataUnusable, with_causes(&error)).fix("see cw run show"),
         }
     }

@@ -265,16 +265,14 @@ fn ppm(millionths: u64) -> Result<Ppm, CliError> {
     })
 }
 
-fn model_manifest(
-    opened: &Opened,
-    outcome: &StudyOutcome,
-    size: usize,
-    content: ContentDigest,
-    run: ContentDigest,
-    parents: Vec<Parent>,
-    comparison: Option<&Comparison>,
-) -> Result<ModelManifest, CliError> {
-    let shape = outcome.model.architecture();
+/// Family and settings of a model, for its manifest.
+fn described(
+    shape: &counterweight_federated::architecture::Architecture,
+) -> (&'static str, BTreeMap<String, String>) {
+    let Ok(shape) = shape.built_in() else {
+        let tensors = shape.tensors().len().to_string();
+        return ("custom", BTreeMap::from([("tensors".to_owned(), tensors)]));
+    };
     let mut settings = BTreeMap::from([
         ("inputs".to_owned(), shape.inputs.to_string()),
         ("outputs".to_owned(), shape.outputs.to_string()),
@@ -287,6 +285,24 @@ fn model_manifest(
             format!("{:?}", shape.activation).to_lowercase(),
         );
     }
+    let family = match (shape.hidden.is_empty(), shape.outputs) {
+        (true, 1) => "logistic-regression",
+        (true, _) => "softmax-regression",
+        _ => "multilayer-perceptron",
+    };
+    (family, settings)
+}
+
+fn model_manifest(
+    opened: &Opened,
+    outcome: &StudyOutcome,
+    size: usize,
+    content: ContentDigest,
+    run: ContentDigest,
+    parents: Vec<Parent>,
+    comparison: Option<&Comparison>,
+) -> Result<ModelManifest, CliError> {
+    let (family, settings) = described(outcome.model.architecture());
     let decimal = |value: f64| {
         Decimal::rounded(value, 6).map_err(|error| CliError::new(Code::Fault, format!("a metric: {error}")))
     };
@@ -312,12 +328,7 @@ fn model_manifest(
             size: size as u64,
         },
         architecture: Architecture {
-            family: match (shape.hidden.is_empty(), shape.outputs) {
-                (true, 1) => "logistic-regression",
-                (true, _) => "softmax-regression",
-                _ => "multilayer-perceptron",
-            }
-            .to_owned(),
+            family: family.to_owned(),
             parameters: outcome.model.values().len() as u64,
             settings,
         },

@@ -10,7 +10,7 @@ use counterweight_federated::{
         in_process::InProcess,
     },
     journal::FileJournal,
-    member::{Member, MemberSetup},
+    member::{BuiltIn, Member, MemberSetup},
     table::{Dataset, HoldoutRows},
 };
 use counterweight_primitives::{MemberIndex, StudyId};
@@ -62,7 +62,7 @@ pub(crate) fn simulate(
                 study: opened.study,
                 dataset: member.asset,
                 terms: opened.terms.clone(),
-                rows: member.data.rows.train.clone(),
+                trainer: Arc::new(BuiltIn::new(member.data.rows.train.clone())),
                 data: member.data.content,
                 ledger: Arc::clone(&ledger) as _,
                 consent: ledger,

@@ -20,6 +20,8 @@ pub struct MemberOptions {
     pub poll: Duration,
     /// How long it keeps trying a coordinator or ledger that does not answer.
     pub patience: Duration,
+    /// Whether it judges the model of each round on its own rows, after its update is handed over.
+    pub judge: bool,
 }
 
 impl Default for MemberOptions {
@@ -27,6 +29,7 @@ impl Default for MemberOptions {
         Self {
             poll: Duration::from_secs(10),
             patience: Duration::from_secs(600),
+            judge: false,
         }
     }
 }
@@ -144,12 +147,29 @@ impl Run<'_> {
         })?;
         (self.observer)(&MemberEvent::Training { round });
         let prepared = self.patiently("training", |run| run.member.prepare(&assignment, &base))?;
+        (self.observer)(&MemberEvent::Trained {
+            round,
+            examples: prepared.examples,
+            metrics: prepared.metrics.clone(),
+        });
         self.patiently("committing the update", |run| run.member.commit(&prepared))?;
         (self.observer)(&MemberEvent::Committed {
             round,
             update: prepared.digest,
         });
-        self.upload(&prepared)
+        self.upload(&prepared)?;
+        if self.options.judge {
+            // What it says is for this member alone, so a failure spoils no round.
+            match self.member.judge(&assignment, &base) {
+                Ok(Some(evaluated)) => (self.observer)(&MemberEvent::Judged { round, evaluated }),
+                Ok(None) => {}
+                Err(error) => (self.observer)(&MemberEvent::NotJudged {
+                    round,
+                    reason: error.with_causes(),
+                }),
+            }
+        }
+        Ok(())
     }
 
     /// A coordinator that was restarted offers a round's base only once it has taken the round up, and one that went
@@ -255,7 +275,6 @@ fn ends_membership(error: &MemberError) -> bool {
         MemberError::OtherTerms { .. }
             | MemberError::OtherPurpose { .. }
             | MemberError::NotAMember { .. }
-            | MemberError::WrongShape { .. }
             | MemberError::Client(ClientError::Rejected { .. } | ClientError::Signature(_))
     )
 }

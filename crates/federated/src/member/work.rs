@@ -1,22 +1,26 @@
 //! What a member looks up and computes in a round.
 
+use std::time::Duration;
+
 use counterweight_primitives::{ContentDigest, MemberIndex, Round};
 use counterweight_provenance::purpose::Purpose;
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 use zeroize::Zeroizing;
 
-use super::{Member, MemberError, MemberSetup};
+use super::{
+    Member, MemberError, MemberSetup,
+    trainer::{Evaluated, Metrics, Trained, TrainerError, TrainingTask},
+};
 use crate::{
     coordinator::asked_members,
     ledger::{Phase, RoundRecord, StudyState},
     member_set::MemberSet,
-    parameters::Parameters,
-    training::{ShuffleSeed, train, train_privately},
-    update::{MOST_EXAMPLES, Update, UpdateError, UpdateRules},
+    parameters::{MOST_HEADER_BYTES, Parameters},
+    training::ShuffleSeed,
+    update::{MOST_EXAMPLES, Update, UpdateRules},
 };
 
-/// Bytes of a model file besides its numbers, rounded up: names and shapes of at most nine layers.
-const MODEL_OVERHEAD: u64 = 1 << 16;
+/// Bytes of a model file besides its numbers, rounded up.
+const MODEL_OVERHEAD: u64 = (MOST_HEADER_BYTES + 8) as u64;
 
 /// An open round in which a member is asked for an update, as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +36,7 @@ pub struct Assignment {
 }
 
 /// An update ready to be committed and handed over.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PreparedUpdate {
     /// The round it is for.
     pub round: Round,
@@ -42,13 +46,17 @@ pub struct PreparedUpdate {
     pub digest: ContentDigest,
     /// Its bytes.
     pub bytes: Vec<u8>,
+    /// Rows it stands for.
+    pub examples: u32,
+    /// What the trainer says of it; part of no message.
+    pub metrics: Metrics,
 }
 
 impl Member {
     /// A member of a study on the ledger.
     ///
     /// # Errors
-    /// [`MemberError::OtherTerms`], [`MemberError::OtherPurpose`], [`MemberError::WrongShape`] or
+    /// [`MemberError::OtherTerms`], [`MemberError::OtherPurpose`], [`MemberError::Trainer`] or
     /// [`MemberError::Ledger`].
     pub fn new(setup: MemberSetup) -> Result<Self, MemberError> {
         let member = Self { setup };
@@ -65,13 +73,7 @@ impl Member {
                     problem: error.to_string(),
                 })?;
         }
-        let (expected, got) = (
-            member.setup.terms.architecture.inputs as usize,
-            member.setup.rows.inputs(),
-        );
-        if expected != got {
-            return Err(MemberError::WrongShape { expected, got });
-        }
+        member.setup.trainer.check(&member.setup.terms)?;
         Ok(member)
     }
 
@@ -153,22 +155,68 @@ impl Member {
         }))
     }
 
-    /// Trains from the base parameters: clipped, rounded to fixed point, and the same every time. Where the terms
-    /// promise privacy of rows, with noise of this member's own.
+    /// Trains from the base parameters: clipped, rounded to fixed point, and with the built-in trainer the same every
+    /// time. Where the terms promise privacy of rows, with noise of this member's own.
     ///
     /// # Errors
     /// [`MemberError::ConsentMissing`] where the steward no longer allows it, [`MemberError::OtherBase`] or
     /// [`MemberError::Base`] where the parameters are not the ledger's, or what training gives.
     pub fn prepare(&self, assignment: &Assignment, base: &[u8]) -> Result<PreparedUpdate, MemberError> {
+        let Assignment { round, member, .. } = *assignment;
+        let trained = |task: &TrainingTask<'_>| Ok(self.setup.trainer.train(task)?);
+        let (base, trained) = self.with_task(assignment, base, trained)?;
+        let Trained {
+            parameters,
+            examples,
+            metrics,
+        } = trained;
+        if parameters.architecture() != base.architecture() {
+            let problem = "gave a model of another architecture than the base's".to_owned();
+            let trainer = "the trainer".to_owned();
+            return Err(TrainerError::Outside { trainer, problem }.into());
+        }
+        let rules = UpdateRules {
+            study: self.setup.study,
+            round,
+            base: assignment.base,
+            coordinates: base.values().len(),
+            clip: self.setup.terms.clip.get(),
+            most_examples: MOST_EXAMPLES,
+        };
+        let update = Update::of_training(&rules, member, &base, &parameters, examples)?;
+        let bytes = update.get().encode();
+        Ok(PreparedUpdate {
+            round,
+            member,
+            digest: ContentDigest::of(&bytes),
+            bytes,
+            examples,
+            metrics,
+        })
+    }
+
+    /// Judges the base parameters on the member's own rows, where its trainer can.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn judge(&self, assignment: &Assignment, base: &[u8]) -> Result<Option<Evaluated>, MemberError> {
+        let judged = |task: &TrainingTask<'_>| Ok(self.setup.trainer.evaluate(task)?);
+        self.with_task(assignment, base, judged).map(|(_, judged)| judged)
+    }
+
+    /// Checks consent and base, and hands both to what trains or judges.
+    fn with_task<T>(
+        &self,
+        assignment: &Assignment,
+        base: &[u8],
+        act: impl FnOnce(&TrainingTask<'_>) -> Result<T, MemberError>,
+    ) -> Result<(Parameters, T), MemberError> {
         let MemberSetup {
-            study,
-            terms,
-            rows,
-            data,
-            ..
+            study, terms, data, ..
         } = &self.setup;
         let Assignment { round, member, .. } = *assignment;
-        self.check_consent(&self.state("reading the study")?)?;
+        let state = self.state("reading the study")?;
+        self.check_consent(&state)?;
         let got = ContentDigest::of(base);
         if got != assignment.base {
             return Err(MemberError::OtherBase {
@@ -180,44 +228,27 @@ impl Member {
             Parameters::from_safetensors(base).map_err(|source| MemberError::Base { round, source })?;
         base.check_architecture(&terms.architecture)
             .map_err(|source| MemberError::Base { round, source })?;
-        let trained = match &terms.privacy {
-            None => {
-                let seed = ShuffleSeed::derive(terms.seed, round.0, &data.0);
-                train(&base, rows, &terms.local, seed)?
-            }
-            Some(privacy) => {
-                let training = privacy
-                    .training(&terms.local)
-                    .map_err(|error| MemberError::Terms {
-                        problem: error.to_string(),
-                    })?;
-                train_privately(&base, rows, &training, &mut self.noise(round, &got))?
-            }
-        };
-        let rules = UpdateRules {
+        let doing = "reading the time";
+        let now = self
+            .setup
+            .ledger
+            .now()
+            .map_err(|source| MemberError::Ledger { doing, source })?;
+        let acted = act(&TrainingTask {
             study: *study,
             round,
-            base: got,
-            coordinates: base.values().len(),
-            clip: terms.clip.get(),
-            most_examples: MOST_EXAMPLES,
-        };
-        let examples = u32::try_from(rows.len()).map_err(|_| UpdateError::Examples {
-            limit: MOST_EXAMPLES,
-            got: u32::MAX,
-        })?;
-        let update = Update::of_training(&rules, member, &base, &trained, examples)?;
-        let bytes = update.get().encode();
-        Ok(PreparedUpdate {
-            round,
             member,
-            digest: ContentDigest::of(&bytes),
-            bytes,
-        })
+            terms,
+            base: &base,
+            seed: ShuffleSeed::derive(terms.seed, round.0, &data.0),
+            time_left: Duration::from_secs(state.commit_by.0.saturating_sub(now.0)),
+            noise: &self.noise(round, &got),
+        })?;
+        Ok((base, acted))
     }
 
-    /// Randomness of a round that nobody else can know: the same for the same rows and base, and for no others.
-    fn noise(&self, round: Round, base: &ContentDigest) -> ChaCha20Rng {
+    /// Seed of a round's randomness that nobody else can know: the same for the same rows and base, and for no others.
+    fn noise(&self, round: Round, base: &ContentDigest) -> Zeroizing<[u8; 32]> {
         let MemberSetup {
             study, data, secret, ..
         } = &self.setup;
@@ -227,7 +258,7 @@ impl Member {
         text.extend_from_slice(&round.0.to_le_bytes());
         text.extend_from_slice(&base.0);
         text.extend_from_slice(&data.0);
-        ChaCha20Rng::from_seed(ContentDigest::of(&text).0)
+        Zeroizing::new(ContentDigest::of(&text).0)
     }
 
     /// Commits to an update on the ledger, unless that is done.

@@ -285,7 +285,7 @@ fn model(config: &StudyConfig) -> Checked {
         _ => {}
     }
     let shape = config.shape();
-    if shape.inputs == 0 {
+    if shape.built_in().is_ok_and(|layered| layered.inputs == 0) {
         return refuse("data.columns", "no column is an input of the model");
     }
     if let Err(error) = shape.check() {
@@ -423,6 +423,7 @@ description = "From Budapest"
         );
         assert_eq!(study.training.close_timeout.0, 120);
         let shape = study.architecture().unwrap();
+        let shape = shape.built_in().unwrap();
         assert_eq!(
             (shape.inputs, shape.hidden.as_slice(), shape.outputs),
             (2, [8].as_slice(), 1)

@@ -26,8 +26,8 @@ pub struct Metrics {
 /// # Errors
 /// [`TrainingError`].
 pub fn evaluate(model: &Parameters, rows: &Dataset) -> Result<Metrics, TrainingError> {
-    check_rows(model, rows)?;
-    let mut network = Network::new(model.architecture());
+    let architecture = check_rows(model, rows)?;
+    let mut network = Network::new(architecture);
     let mut sum = 0.0;
     let mut right = 0_usize;
     let mut scores = Vec::new();

@@ -1,7 +1,7 @@
 //! Logits of a model, its loss on rows, and the loss's gradient.
 
 use crate::{
-    architecture::{Activation, Architecture, Layer},
+    architecture::{Activation, Layer, Layered},
     table::Dataset,
 };
 
@@ -18,7 +18,7 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn new(architecture: &Architecture) -> Self {
+    pub(super) fn new(architecture: &Layered) -> Self {
         let layers = architecture.layers();
         let room: Vec<Vec<f32>> = layers.iter().map(|layer| vec![0.0; layer.outputs]).collect();
         Self {
@@ -144,9 +144,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::parameters::Parameters;
+    use crate::{architecture::Architecture, parameters::Parameters};
 
-    fn mean_loss(shape: &Architecture, values: &[f32], rows: &Dataset) -> f64 {
+    fn mean_loss(shape: &Layered, values: &[f32], rows: &Dataset) -> f64 {
         let mut network = Network::new(shape);
         let sum: f64 = (0..rows.len())
             .map(|row| {
@@ -168,17 +168,18 @@ mod tests {
             labels in proptest::collection::vec(0_u32..16, 4),
         ) {
             // Tanh only: at a kink of ReLU the two differ rightly.
-            let shape = Architecture { inputs: 3, hidden, activation: Activation::Tanh, outputs };
-            let labels = labels.iter().map(|label| label % shape.classes()).collect();
+            let layered = Layered { inputs: 3, hidden, activation: Activation::Tanh, outputs };
+            let labels = labels.iter().map(|label| label % layered.classes()).collect();
+            let shape = Architecture::BuiltIn(layered.clone());
             let rows = Dataset::new(3, features, labels).unwrap();
             let values = Parameters::initial(&shape, seed).values().to_vec();
             let mut gradient = vec![0.0; values.len()];
-            Network::new(&shape).add_gradient(&values, &rows, &[0, 1, 2, 3], &mut gradient);
+            Network::new(&layered).add_gradient(&values, &rows, &[0, 1, 2, 3], &mut gradient);
             for index in 0..values.len() {
                 let at = |step: f32| {
                     let mut moved = values.clone();
                     moved[index] += step;
-                    (f64::from(moved[index]), mean_loss(&shape, &moved, &rows))
+                    (f64::from(moved[index]), mean_loss(&layered, &moved, &rows))
                 };
                 let ((low, loss_low), (high, loss_high)) = (at(-0.01), at(0.01));
                 let slope = (loss_high - loss_low) / (high - low);
@@ -189,7 +190,7 @@ mod tests {
 
     #[test]
     fn relu_passes_slopes_where_it_is_above_zero() {
-        let shape = Architecture {
+        let shape = Layered {
             inputs: 1,
             hidden: vec![2],
             activation: Activation::Relu,

@@ -88,7 +88,7 @@ pub fn train_privately<R: RngCore + CryptoRng>(
     settings: &PrivateTraining,
     random: &mut R,
 ) -> Result<Parameters, PrivateTrainingError> {
-    check_rows(base, rows)?;
+    let architecture = check_rows(base, rows)?;
     let PrivateTraining {
         steps,
         probability,
@@ -111,7 +111,7 @@ pub fn train_privately<R: RngCore + CryptoRng>(
     let threshold = (probability * (1_u64 << 53) as f64) as u64;
     let scale = lr / (probability * rows.len() as f64) / UNITS;
     let mut values = base.values().to_vec();
-    let mut network = Network::new(base.architecture());
+    let mut network = Network::new(architecture);
     let mut gradient = Zeroizing::new(vec![0.0_f32; coordinates]);
     let mut sum = Zeroizing::new(vec![0_i64; coordinates]);
     for _ in 0..steps {

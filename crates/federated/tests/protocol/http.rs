@@ -14,7 +14,7 @@ use counterweight_federated::{
     http::{HttpClientOptions, HttpCoordinator, HttpMembers, HttpServerOptions},
     journal::MemoryJournal,
     ledger::Phase,
-    member::{ClientError, CoordinatorClient as _, Member, MemberOptions, MemberOutcome},
+    member::{BuiltIn, ClientError, CoordinatorClient as _, Member, MemberOptions, MemberOutcome},
     round::{Absence, Refusal},
     wire::{Nonce, RequestFacts},
 };
@@ -483,7 +483,8 @@ fn a_client_finds_the_study_and_waits_for_news() {
 fn a_member_with_another_model_shape_is_told_before_it_trains() {
     let world = World::new(&Shape::default());
     let mut setup = world.setup(0);
-    setup.rows = counterweight_federated::table::Dataset::new(2, vec![0.0; 4], vec![0, 1]).unwrap();
+    let rows = counterweight_federated::table::Dataset::new(2, vec![0.0; 4], vec![0, 1]).unwrap();
+    setup.trainer = std::sync::Arc::new(BuiltIn::new(rows));
     let error = Member::new(setup).err().unwrap();
     assert_eq!(error.to_string(), "rows have 2 values, the model reads 3");
     let mut setup = world.setup(0);
