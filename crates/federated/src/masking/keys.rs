@@ -87,10 +87,13 @@ impl PairSecret {
     }
 }
 
-/// Seed of a self-mask.
+/// Seed of a self-mask. Of a secret and its opposite the even one counts, so that a contract may check a secret against its
+/// point by u-coordinates, which leave the sign open.
 pub(super) fn self_seed(group: &Group, secret: &Scalar, of: Place) -> Zeroizing<[u8; 32]> {
     let info: [&[u8]; 2] = [b"counterweight/masking/self/v1", &of.0.to_be_bytes()];
-    hkdf(&group.context, secret.as_bytes(), &info)
+    let odd = secret.as_bytes()[0] & 1 == 1;
+    let even = Zeroizing::new(if odd { -secret } else { *secret });
+    hkdf(&group.context, even.as_bytes(), &info)
 }
 
 /// Seed of the weights by which a member checks what was dealt to it.

@@ -28,21 +28,24 @@ pub fn vector_leaves(words: &[u32]) -> Vec<[u8; 4 * BLOCK_WORDS]> {
     words.chunks(BLOCK_WORDS).map(leaf).collect()
 }
 
-/// Root over the digests of a dealing's shares: for each neighbour, in order of places, its place (2 big-endian bytes)
-/// and its three digests.
+/// Root over what a dealing is bound to, one leaf for each place of the group: the place (2 big-endian bytes), then the
+/// digests of its three shares, or at the dealer's own place the dealt points. Without the points there, a dealer and a
+/// neighbour in league could open a second secret against an honest sum.
 #[must_use]
-pub fn shares_root(sharing: &Sharing) -> Sha256Digest {
-    root(&leaf_hashes(&shares_leaves(sharing)))
+pub fn shares_root(dealer: Place, sharing: &Sharing) -> Sha256Digest {
+    root(&leaf_hashes(&shares_leaves(dealer, sharing)))
 }
 
 /// The leaves of [`shares_root`].
 #[must_use]
-pub fn shares_leaves(sharing: &Sharing) -> Vec<[u8; 98]> {
-    let leaf = |(place, digests): (&Place, &[[u8; 32]; 3])| {
+pub fn shares_leaves(dealer: Place, sharing: &Sharing) -> Vec<[u8; 98]> {
+    let mut places = sharing.digests.clone();
+    places.insert(dealer, sharing.points);
+    let leaf = |(place, values): (&Place, &[[u8; 32]; 3])| {
         let mut leaf = [0; 98];
         leaf[..2].copy_from_slice(&place.0.to_be_bytes());
-        leaf[2..].copy_from_slice(digests.as_flattened());
+        leaf[2..].copy_from_slice(values.as_flattened());
         leaf
     };
-    sharing.digests.iter().map(leaf).collect()
+    places.iter().map(leaf).collect()
 }
