@@ -19,11 +19,13 @@ export const deployables = [
   ['src/InferenceDispute.sol', 'InferenceDispute'],
   ['src/InferenceVerifier.sol', 'InferenceVerifier', 'arithmetic'],
   ['src/LogAnchor.sol', 'LogAnchor'],
+  ['src/MaskedRounds.sol', 'MaskedRounds'],
   ['src/OpenModels.sol', 'OpenModels'],
   ['src/OptimisticEvaluator.sol', 'OptimisticEvaluator'],
   ['src/ProofEvaluator.sol', 'ProofEvaluator'],
   ['src/RoyaltyVault.sol', 'RoyaltyVault'],
   ['@openzeppelin/contracts/governance/TimelockController.sol', 'TimelockController'],
+  ['src/SumDisputes.sol', 'SumDisputes'],
   ['src/TrainingRounds.sol', 'TrainingRounds'],
 ];
 

@@ -44,7 +44,10 @@ interface Vm {
     function roll(uint256 number) external;
     function deal(address account, uint256 balance) external;
     function setBlockhash(uint256 number, bytes32 hash) external;
+    function snapshotState() external returns (uint256 id);
+    function revertToState(uint256 id) external returns (bool);
     function lastCallGas() external view returns (Gas memory);
+    function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256 gas);
     function assertTrue(bool condition) external pure;
     function assertTrue(bool condition, string calldata message) external pure;

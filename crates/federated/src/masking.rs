@@ -31,6 +31,7 @@ mod group;
 mod keys;
 mod member;
 mod recovery;
+pub mod refutation;
 pub mod roots;
 mod sharing;
 

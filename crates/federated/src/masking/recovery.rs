@@ -6,7 +6,7 @@ use curve25519_dalek::Scalar;
 use rayon::prelude::*;
 
 use super::{
-    group::{Group, GroupError, Place},
+    group::{Group, GroupError, Place, Seat},
     keys::{PublicKey, agree_recovered, apply_mask, self_seed},
     member::{Announcement, Dealing, Unmasking},
     sharing::{Kind, combine, read_scalar},
@@ -159,6 +159,26 @@ fn open(
     kind: Kind,
     unmaskings: &[Unmasking],
 ) -> Result<Scalar, RecoverError> {
+    let right = right_shares(group, dealing, kind, unmaskings)?;
+    let enough: Vec<_> = right.into_values().take(usize::from(group.threshold)).collect();
+    let secret = combine(&enough);
+    // The digests are the dealer's: shares that fit them and give another secret are what it dealt.
+    if dealing.sharing.opens(kind, &secret) {
+        Ok(secret)
+    } else {
+        Err(RecoverError::NotDealt {
+            place: dealing.from.0,
+        })
+    }
+}
+
+/// The published shares of a secret that are those of their digests, by place; as many as the threshold or more.
+pub(super) fn right_shares(
+    group: &Group,
+    dealing: &Dealing,
+    kind: Kind,
+    unmaskings: &[Unmasking],
+) -> Result<BTreeMap<Place, (Seat, Scalar)>, RecoverError> {
     let place = dealing.from;
     let mut right = BTreeMap::new();
     let mut wrong = BTreeSet::new();
@@ -176,8 +196,7 @@ fn open(
             }
         }
     }
-    let needed = usize::from(group.threshold);
-    if right.len() < needed {
+    if right.len() < usize::from(group.threshold) {
         return Err(RecoverError::TooFewShares {
             place: place.0,
             needed: group.threshold,
@@ -185,12 +204,5 @@ fn open(
             wrong: wrong.into_iter().collect(),
         });
     }
-    let enough: Vec<_> = right.into_values().take(needed).collect();
-    let secret = combine(&enough);
-    // The digests are the dealer's: shares that fit them and give another secret are what it dealt.
-    if dealing.sharing.opens(kind, &secret) {
-        Ok(secret)
-    } else {
-        Err(RecoverError::NotDealt { place: place.0 })
-    }
+    Ok(right)
 }
