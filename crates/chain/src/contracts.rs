@@ -13,12 +13,14 @@ pub use decision_receipts::IDecisionReceipts;
 pub use inference_dispute::IInferenceDispute;
 pub use inference_verifier::IInferenceVerifier;
 pub use log_anchor::ILogAnchor;
+pub use masked_rounds::IMaskedRounds;
 pub use open_models::IOpenModels;
 pub use royalty_vault::IRoyaltyVault;
 pub use standards::{
-    IAnchorUser, IDevelopmentToken, IDisputeUser, IERC20, IERC721, IOwnable, IPlannerUser, IProxy,
+    IAnchorUser, IDevelopmentToken, IDisputeUser, IERC20, IERC721, IMaskUser, IOwnable, IPlannerUser, IProxy,
     IRegistryUser,
 };
+pub use sum_disputes::ISumDisputes;
 pub use training_rounds::ITrainingRounds;
 
 /// The name of a value of one of our enumerations.
@@ -118,6 +120,22 @@ mod decision_receipts {
     );
 }
 
+/// `contracts/src/interfaces/IMaskedRounds.sol`.
+mod masked_rounds {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/IMaskedRounds.sol"
+    );
+}
+
+/// `contracts/src/interfaces/ISumDisputes.sol`.
+mod sum_disputes {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/ISumDisputes.sol"
+    );
+}
+
 /// `contracts/src/interfaces/IInferenceDispute.sol`.
 #[expect(missing_docs, reason = "made by a macro; the interface holds the text")]
 mod inference_dispute {
@@ -191,6 +209,12 @@ mod standards {
         #[sol(extra_derives(Debug, PartialEq, Eq))]
         interface IAnchorUser {
             function anchors() external view returns (address);
+        }
+
+        #[sol(extra_derives(Debug, PartialEq, Eq))]
+        interface IMaskUser {
+            function rounds() external view returns (address);
+            function disputes() external view returns (address);
         }
 
         #[sol(extra_derives(Debug, PartialEq, Eq))]

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::address::{from_evm, to_evm};
 use crate::contracts::{
-    Contract, IAnchorUser, IAssetRegistry, IDisputeUser, IOwnable, IPlannerUser, IProxy, IRegistryUser,
+    Contract, IAnchorUser, IAssetRegistry, IDisputeUser, IMaskUser, IOwnable, IPlannerUser, IProxy,
+    IRegistryUser,
 };
 use crate::ledger::Refusal;
 use crate::network::{At, Call, ChainError, LogQuery, Network, TransactionSigner};
@@ -70,6 +71,9 @@ pub struct Deployment {
     /// `DecisionReceipts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision_receipts: Option<Address>,
+    /// `MaskedRounds`; it makes its `SumDisputes` itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masked_rounds: Option<Address>,
     /// `DevelopmentToken`, only on chain 31337.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub development_token: Option<Address>,
@@ -253,6 +257,7 @@ impl Deployment {
             (Contract::OptimisticEvaluator, self.optimistic_evaluator),
             (Contract::Erc7992Adapter, self.erc7992_adapter),
             (Contract::DecisionReceipts, self.decision_receipts),
+            (Contract::MaskedRounds, self.masked_rounds),
         ] {
             contracts.extend(address.map(|address| (contract, address)));
         }
@@ -305,6 +310,7 @@ impl Deployment {
                 got,
             )?;
         }
+        self.check_masking(network)?;
         let registrar = self.training_rounds;
         let call = IAssetRegistry::isRegistrarCall {
             account: to_evm(registrar),
@@ -344,6 +350,19 @@ impl Deployment {
             wired(Contract::OptimisticEvaluator, address, "dispute", expected, got)?;
         }
         Ok(())
+    }
+
+    /// How masked rounds are joined to studies, and to the disputes of their sums.
+    fn check_masking(&self, network: &dyn Network) -> Result<(), DeployError> {
+        let Some(masks) = self.masked_rounds else {
+            return Ok(());
+        };
+        let got = ask(network, masks, "rounds", &IMaskUser::roundsCall {})?;
+        wired(Contract::MaskedRounds, masks, "rounds", self.training_rounds, got)?;
+        let disputes = from_evm(ask(network, masks, "disputes", &IMaskUser::disputesCall {})?);
+        check_code(network, Contract::SumDisputes, disputes)?;
+        let got = ask(network, disputes, "rounds", &IMaskUser::roundsCall {})?;
+        wired(Contract::SumDisputes, disputes, "rounds", masks, got)
     }
 
     /// The code behind a proxy is in a storage slot; each change of it is logged (ERC-1967).

@@ -1,6 +1,6 @@
 //! The ledgers of the domain crates, kept by the contracts.
 //!
-//! [`ContractLedger`] implements `federated::ledger` on `TrainingRounds`, and `provenance::ledger` on
+//! [`ContractLedger`] implements `federated::ledger` on `TrainingRounds` and `MaskedRounds`, and `provenance::ledger` on
 //! `AssetRegistry`, `ConsentRegistry`, `RoyaltyVault` and `LogAnchor`, over any [`Network`]. Histories are read from
 //! events alone, so that whoever has the chain's logs can rebuild them.
 
@@ -10,10 +10,12 @@ mod consent;
 pub mod disputes;
 mod failure;
 mod inference;
+mod masking;
 mod receipts;
 mod refusal;
 mod royalties;
 mod studies;
+mod sums;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,7 @@ pub use inference::{InferenceCheck, RegisteredModel};
 pub use receipts::{LoggedDispute, ReceiptBond, ReceiptDispute, ReceiptState};
 pub use refusal::Refusal;
 pub use studies::{CollectionPublication, ModelPublication};
+pub use sums::SumRefuted;
 pub use tokens::TokenDescription;
 
 use crate::address::{from_evm, to_evm};

@@ -34,6 +34,10 @@ pub enum Contract {
     Erc7992Adapter,
     /// Bonds behind receipts of decisions.
     DecisionReceipts,
+    /// Rounds whose updates are masked.
+    MaskedRounds,
+    /// Disputes of their sums; made by `MaskedRounds`.
+    SumDisputes,
     /// Money to play with.
     DevelopmentToken,
     /// OpenZeppelin's proxy in front of both registries.
@@ -55,7 +59,7 @@ pub struct Artifact {
 
 impl Contract {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::AssetRegistry,
         Self::ConsentRegistry,
         Self::TrainingRounds,
@@ -69,6 +73,8 @@ impl Contract {
         Self::OptimisticEvaluator,
         Self::Erc7992Adapter,
         Self::DecisionReceipts,
+        Self::MaskedRounds,
+        Self::SumDisputes,
         Self::DevelopmentToken,
         Self::Proxy,
         Self::Timelock,
@@ -91,6 +97,8 @@ impl Contract {
             Self::OptimisticEvaluator => "OptimisticEvaluator",
             Self::Erc7992Adapter => "ERC7992Adapter",
             Self::DecisionReceipts => "DecisionReceipts",
+            Self::MaskedRounds => "MaskedRounds",
+            Self::SumDisputes => "SumDisputes",
             Self::DevelopmentToken => "DevelopmentToken",
             Self::Proxy => "ERC1967Proxy",
             Self::Timelock => "TimelockController",
@@ -106,7 +114,7 @@ impl Contract {
 
 macro_rules! artifacts {
     ($($contract:ident $file:literal)*) => {
-        static ARTIFACTS: LazyLock<[Artifact; 16]> = LazyLock::new(|| [$(read(
+        static ARTIFACTS: LazyLock<[Artifact; 18]> = LazyLock::new(|| [$(read(
             Contract::$contract,
             include_str!(concat!("../../../../contracts/artifacts/", $file, ".json")),
         )),*]);
@@ -127,6 +135,8 @@ artifacts! {
     OptimisticEvaluator "OptimisticEvaluator"
     Erc7992Adapter "ERC7992Adapter"
     DecisionReceipts "DecisionReceipts"
+    MaskedRounds "MaskedRounds"
+    SumDisputes "SumDisputes"
     DevelopmentToken "DevelopmentToken"
     Proxy "ERC1967Proxy"
     Timelock "TimelockController"
@@ -151,7 +161,7 @@ mod tests {
     use super::*;
     use crate::contracts::{
         IAssetRegistry, IConsentRegistry, IDecisionReceipts, IInferenceDispute, IInferenceVerifier,
-        ILogAnchor, IOpenModels, IRoyaltyVault, ITrainingRounds,
+        ILogAnchor, IMaskedRounds, IOpenModels, IRoyaltyVault, ISumDisputes, ITrainingRounds,
     };
 
     #[test]
@@ -178,6 +188,8 @@ mod tests {
             (Contract::OpenModels, IOpenModels::abi::contract()),
             (Contract::InferenceDispute, IInferenceDispute::abi::contract()),
             (Contract::DecisionReceipts, IDecisionReceipts::abi::contract()),
+            (Contract::MaskedRounds, IMaskedRounds::abi::contract()),
+            (Contract::SumDisputes, ISumDisputes::abi::contract()),
         ] {
             let artifact = &contract.artifact().abi;
             for function in interface.functions() {

@@ -114,6 +114,9 @@ pub(super) fn run(
     let anchors = to_evm(log_anchor).abi_encode();
     let decision_receipts = run.contract("decisionReceipts", Contract::DecisionReceipts, &anchors)?;
 
+    let rounds = to_evm(training_rounds).abi_encode();
+    let masked_rounds = run.contract("maskedRounds", Contract::MaskedRounds, &rounds)?;
+
     Ok(Deployment {
         chain_id: network.chain_id(),
         block: run.progress.block.unwrap_or_default(),
@@ -133,6 +136,7 @@ pub(super) fn run(
         optimistic_evaluator: Some(disputes.optimistic_evaluator),
         erc7992_adapter: disputes.erc7992_adapter,
         decision_receipts: Some(decision_receipts),
+        masked_rounds: Some(masked_rounds),
         development_token,
     })
 }

@@ -2,6 +2,7 @@
 
 use alloy_primitives::B256;
 use alloy_sol_types::SolEvent as _;
+use counterweight_federated::ledger::masking::{MaskLedger, MaskReader};
 use counterweight_federated::ledger::{
     FinishRecord, LedgerError, MemberState, Phase, RoundClosing, RoundRecord, StudyLedger, StudyReader,
     StudyState, StudyTerms,
@@ -242,6 +243,10 @@ impl<S> StudyReader for ContractLedger<S> {
         let head = self.network.head().map_err(Failure::from)?;
         Ok(UnixSeconds(head.timestamp))
     }
+
+    fn mask_reader(&self) -> Option<&dyn MaskReader> {
+        self.deployment.masked_rounds.map(|_| self as &dyn MaskReader)
+    }
 }
 
 fn opened(rounds: &mut [RoundRecord], number: u32) -> Result<&mut RoundRecord, Failure> {
@@ -254,6 +259,10 @@ fn opened(rounds: &mut [RoundRecord], number: u32) -> Result<&mut RoundRecord, F
 impl StudyLedger for ContractLedger {
     fn account(&self) -> Address {
         Self::account(self)
+    }
+
+    fn masking(&self) -> Option<&dyn MaskLedger> {
+        self.deployment.masked_rounds.map(|_| self as &dyn MaskLedger)
     }
 
     fn open_study(&self, terms: &StudyTerms) -> Result<StudyId, LedgerError> {

@@ -1,0 +1,380 @@
+//! Masked rounds are recorded, and wrong sums refuted, on every chain.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use counterweight_chain::ledger::ContractLedger;
+use counterweight_federated::ledger::masking::{
+    MaskDealing, MaskLedger as _, MaskReader as _, MaskRound, MaskSetting,
+};
+use counterweight_federated::ledger::{StudyLedger as _, StudyReader as _, StudyTerms};
+use counterweight_federated::masking::refutation::refute;
+use counterweight_federated::masking::roots::{shares_root, vector_leaves, vector_root};
+use counterweight_federated::masking::{
+    Announcement, Dealing, Group, Member, Place, PublicKey, Unmasking, recover,
+};
+use counterweight_federated::member_set::MemberSet;
+use counterweight_primitives::{
+    Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, Sha256Digest, StudyId, UnixSeconds,
+};
+use counterweight_provenance::ledger::{
+    AssetKind, AssetLedger as _, ConsentLedger as _, LedgerError, Registration,
+};
+use counterweight_provenance::purpose::PurposeSet;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use support::{Deployed, TestChain};
+
+on_every_chain! {
+    a_masked_round_is_recorded_step_by_step
+    a_lying_coordinator_loses_its_bond
+    an_honest_sum_cannot_be_refuted
+    steps_out_of_turn_are_refused_with_the_reason
+    an_expired_masked_round_starts_again
+}
+
+const COORDINATES: usize = 37;
+const BOND: Amount = Amount(1_001);
+
+fn digest(text: &str) -> ContentDigest {
+    ContentDigest::of(text.as_bytes())
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T, LedgerError>) -> String {
+    match result {
+        Err(LedgerError::Refused { reason, .. }) => reason,
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+/// Development key 0 sponsors and coordinates; keys 1 to 5 are members; key 6 challenges.
+struct Study {
+    deployed: Deployed,
+    coordinator: ContractLedger,
+    members: Vec<ContractLedger>,
+    study: StudyId,
+    setting: MaskSetting,
+}
+
+impl Study {
+    fn masking(chain: &dyn TestChain) -> Self {
+        let deployed = Deployed::on(chain);
+        let coordinator = deployed.ledger(0);
+        let token = deployed.deployment.development_token.unwrap();
+        let members: Vec<_> = (1..=5).map(|index| deployed.ledger(index)).collect();
+        coordinator
+            .mint_development_tokens(coordinator.account(), BOND)
+            .unwrap();
+        let now = coordinator.now().unwrap().0;
+        let terms = StudyTerms {
+            coordinator: coordinator.account(),
+            token,
+            budget: Amount(0),
+            bond: Amount(0),
+            purpose: PurposeIndex(0),
+            base_model: None,
+            terms: digest("terms"),
+            min_members: 2,
+            max_members: 8,
+            rounds: 2,
+            round_seconds: 600,
+            close_seconds: 300,
+            enrol_until: UnixSeconds(now + 1_000),
+            finish_by: UnixSeconds(now + 100_000),
+            member_cap: Ppm::new(500_000).unwrap(),
+            lineage_share: Ppm::new(400_000).unwrap(),
+            invited: Vec::new(),
+        };
+        let study = coordinator.open_study(&terms).unwrap();
+        let setting = MaskSetting {
+            group_size: 5,
+            threshold_percent: 51,
+            fewest_survivors: 3,
+            coordinates: COORDINATES as u32,
+            bond_token: token,
+            bond: BOND,
+            dispute_seconds: 3_600,
+        };
+        assert_eq!(coordinator.mask_setting(study).unwrap(), None);
+        coordinator.configure_masking(study, &setting).unwrap();
+        for (index, member) in members.iter().enumerate() {
+            let dataset = dataset(member, &format!("clinic-{index}"));
+            let purposes = PurposeSet::from_names(["research"]).unwrap();
+            member.grant(dataset, purposes, None).unwrap();
+            member.join(study, dataset).unwrap();
+        }
+        coordinator.start(study).unwrap();
+        Self {
+            deployed,
+            coordinator,
+            members,
+            study,
+            setting,
+        }
+    }
+
+    fn record(&self, round: Round) -> MaskRound {
+        self.coordinator.mask_round(self.study, round).unwrap().unwrap()
+    }
+
+    /// A round up to the sums, in which member 4 drops out after it dealt.
+    fn up_to_sums(&self, chain: &dyn TestChain) -> Opening {
+        let (study, members) = (self.study, &self.members);
+        let round = self.coordinator.open_round(study, digest("base")).unwrap();
+        // Keys are made before places are known; a member's randomness is its own all through.
+        let draft = self.group([0; 32]);
+        let random = |member: usize| ChaCha20Rng::seed_from_u64(member as u64);
+        for (index, ledger) in members.iter().enumerate() {
+            let member = Member::new(&draft, Place(0), &mut random(index)).unwrap();
+            let key = member.announcement().key;
+            ledger.announce_key(study, round, at(index), &key).unwrap();
+        }
+        self.coordinator.draw_groups(study, round).unwrap();
+        let drawn = self.record(round).drawn.unwrap();
+        assert_eq!(drawn.groups.len(), 1);
+        let group = self.group(drawn.contexts[0]);
+        let place_of = |index: usize| {
+            Place(
+                drawn.groups[0]
+                    .iter()
+                    .position(|member| *member == at(index))
+                    .unwrap() as u16,
+            )
+        };
+        let mut randoms: Vec<_> = (0..5).map(random).collect();
+        let mut actors: Vec<_> = (0..5)
+            .map(|index| Member::new(&group, place_of(index), &mut randoms[index]).unwrap())
+            .collect();
+        let announced: Vec<_> = actors.iter().map(Member::announcement).collect();
+        let mut dealings = Vec::new();
+        for (index, actor) in actors.iter_mut().enumerate() {
+            let dealing = actor.share(&announced, &mut randoms[index]).unwrap();
+            let record = MaskDealing {
+                member: at(index),
+                record: digest("dealing"),
+                shares_root: shares_root(dealing.from, &dealing.sharing),
+            };
+            members[index].commit_dealing(study, round, &record).unwrap();
+            dealings.push(dealing);
+        }
+        let mut masked = BTreeMap::new();
+        for (index, actor) in actors.iter_mut().enumerate().take(4) {
+            let vector: Vec<i32> = (0..COORDINATES as i32)
+                .map(|x| x * 1_000 - index as i32)
+                .collect();
+            let words = actor.mask(&vector, &dealings).unwrap();
+            members[index]
+                .commit_upload(study, round, at(index), vector_root(&words))
+                .unwrap();
+            let update = digest(&format!("update of {index}"));
+            members[index]
+                .commit_update(study, round, at(index), update)
+                .unwrap();
+            masked.insert(place_of(index), words);
+        }
+        chain.advance(601);
+        let survivors = MemberSet::first(4);
+        self.coordinator.fix_survivors(study, round, survivors).unwrap();
+        let places: BTreeSet<Place> = masked.keys().copied().collect();
+        let mut unmaskings = Vec::new();
+        for (index, actor) in actors.iter_mut().enumerate().take(4) {
+            unmaskings.push(actor.unmask(&places).unwrap());
+            members[index]
+                .commit_unmasking(study, round, at(index), digest("shares"))
+                .unwrap();
+        }
+        let sum = recover(&group, &announced, &dealings, &masked, &unmaskings).unwrap();
+        let plain: Vec<i32> = (0..COORDINATES as i32).map(|x| 4 * 1_000 * x - 6).collect();
+        assert_eq!(sum, plain);
+        Opening {
+            round,
+            group,
+            announced,
+            dealings,
+            masked,
+            unmaskings,
+            sum,
+        }
+    }
+
+    fn group(&self, context: [u8; 32]) -> Group {
+        Group {
+            context,
+            size: 5,
+            degree: 4,
+            threshold: self.setting.threshold(5) as u16,
+            fewest_survivors: 3,
+            coordinates: COORDINATES,
+        }
+    }
+
+    fn post(&self, round: Round, sum: &[i32]) {
+        let words: Vec<u32> = sum.iter().map(|word| *word as u32).collect();
+        self.coordinator
+            .post_sums(self.study, round, &[vector_root(&words)])
+            .unwrap();
+    }
+}
+
+/// What everyone knows of a round.
+struct Opening {
+    round: Round,
+    group: Group,
+    announced: Vec<Announcement>,
+    dealings: Vec<Dealing>,
+    masked: BTreeMap<Place, Vec<u32>>,
+    unmaskings: Vec<Unmasking>,
+    sum: Vec<i32>,
+}
+
+impl Opening {
+    fn refute(&self, posted: &[i32]) -> Option<counterweight_federated::masking::refutation::Refutation> {
+        refute(
+            &self.group,
+            &self.announced,
+            &self.dealings,
+            &self.masked,
+            &self.unmaskings,
+            posted,
+        )
+        .unwrap()
+    }
+}
+
+fn at(index: usize) -> MemberIndex {
+    MemberIndex(index as u8)
+}
+
+fn dataset(ledger: &ContractLedger, name: &str) -> AssetId {
+    let registration = Registration {
+        kind: AssetKind::Dataset,
+        content: digest(name),
+        manifest: digest(&format!("manifest of {name}")),
+        previous: None,
+        resale_royalty_bps: 0,
+        uri: format!("https://example.org/{name}"),
+        parents: Vec::new(),
+    };
+    ledger.register(ledger.account(), &registration).unwrap()
+}
+
+fn a_masked_round_is_recorded_step_by_step(chain: &dyn TestChain) {
+    let s = Study::masking(chain);
+    assert_eq!(s.coordinator.mask_setting(s.study).unwrap(), Some(s.setting));
+    assert_eq!(
+        s.coordinator.mask_bond(s.study).unwrap(),
+        (s.coordinator.account(), BOND)
+    );
+    assert_eq!(s.coordinator.mask_rounds(s.study).unwrap(), []);
+    let opening = s.up_to_sums(chain);
+    s.post(opening.round, &opening.sum);
+    s.coordinator
+        .close_round(s.study, opening.round, 0b1111, digest("result"))
+        .unwrap();
+    let record = s.record(opening.round);
+    assert_eq!(record.announced_set(), MemberSet::first(5));
+    assert_eq!(record.dealt_set(), MemberSet::first(5));
+    assert_eq!(record.uploaded_set(), MemberSet::first(4));
+    assert_eq!(record.survivors, Some(MemberSet::first(4)));
+    assert_eq!(record.unmasked_set(), MemberSet::first(4));
+    assert_eq!(record.sums.unwrap().len(), 1);
+    assert!(record.refuted.is_empty());
+    assert_eq!(record.dealings[0].record, digest("dealing"));
+    let reader = s.members[0].mask_reader().unwrap();
+    assert_eq!(reader.mask_rounds(s.study).unwrap().len(), 1);
+    assert!(refused(s.coordinator.release_mask_bond(s.study)).starts_with("BondHeld(study: "));
+}
+
+fn a_lying_coordinator_loses_its_bond(chain: &dyn TestChain) {
+    let s = Study::masking(chain);
+    let opening = s.up_to_sums(chain);
+    let mut wrong = opening.sum.clone();
+    wrong[COORDINATES - 1] ^= 1;
+    s.post(opening.round, &wrong);
+    let challenger = s.deployed.ledger(6);
+    let refutation = opening.refute(&wrong).unwrap();
+    assert_eq!(refutation.number, 2);
+    let record = s.record(opening.round);
+    let outcome = challenger.refute_sum(s.study, &record, 0, &refutation).unwrap();
+    assert_eq!(
+        (outcome.number, outcome.reward, outcome.burnt),
+        (2, Amount(500), Amount(501))
+    );
+    let token = s.deployed.deployment.development_token.unwrap();
+    assert_eq!(
+        challenger.token_balance(token, challenger.account()).unwrap(),
+        Amount(500)
+    );
+    assert_eq!(s.record(opening.round).refuted, [0]);
+    assert_eq!(s.coordinator.mask_bond(s.study).unwrap().1, Amount(0));
+    // Said before, and everything is open: nothing is sent but the dispute, which is refused.
+    let again = challenger.refute_sum(s.study, &record, 0, &refutation);
+    assert!(refused(again).starts_with("AlreadyRefuted("));
+}
+
+fn an_honest_sum_cannot_be_refuted(chain: &dyn TestChain) {
+    let s = Study::masking(chain);
+    let opening = s.up_to_sums(chain);
+    s.post(opening.round, &opening.sum);
+    assert_eq!(opening.refute(&opening.sum), None);
+    let mut other = opening.sum.clone();
+    other[3] += 1;
+    let challenger = s.deployed.ledger(6);
+    let record = s.record(opening.round);
+    // Another block than the posted one is none of it; the posted one is right.
+    let mut refutation = opening.refute(&other).unwrap();
+    let reason = refused(challenger.refute_sum(s.study, &record, 0, &refutation));
+    assert!(reason.starts_with("NotInVector(place: 255"), "{reason}");
+    // The siblings of a block are the same, whatever is in it.
+    let words: Vec<u32> = opening.sum.iter().map(|word| *word as u32).collect();
+    refutation.posted.words = vector_leaves(&words)[0];
+    let reason = refused(challenger.refute_sum(s.study, &record, 0, &refutation));
+    assert_eq!(reason, "SumHolds(number: 0)");
+    assert!(s.record(opening.round).refuted.is_empty());
+}
+
+fn steps_out_of_turn_are_refused_with_the_reason(chain: &dyn TestChain) {
+    let s = Study::masking(chain);
+    let (study, coordinator) = (s.study, &s.coordinator);
+    let round = coordinator.open_round(study, digest("base")).unwrap();
+    assert_eq!(s.record(round).announced, []);
+    let weak = s.members[0].announce_key(study, round, at(0), &PublicKey([0; 32]));
+    assert!(refused(weak).starts_with("WeakKey(key: 0x"));
+    assert!(refused(coordinator.draw_groups(study, round)).starts_with("WrongRound("));
+    let key = PublicKey([9; 32]);
+    let other = s.members[0].announce_key(study, round, at(1), &key);
+    assert!(refused(other).starts_with("NotMember(study: "));
+    s.members[0].announce_key(study, round, at(0), &key).unwrap();
+    let reason = refused(coordinator.draw_groups(study, round));
+    assert_eq!(reason, "TooFewAnnounced(announced: 1, needed: 5)");
+    let dealing = MaskDealing {
+        member: at(0),
+        record: digest("dealing"),
+        shares_root: Sha256Digest([1; 32]),
+    };
+    let early = s.members[0].commit_dealing(study, round, &dealing);
+    assert!(refused(early).starts_with("OutOfTurn(study: "));
+    chain.advance(151);
+    let late = s.members[1].announce_key(study, round, at(1), &key);
+    assert!(refused(late).starts_with("TooLate(nowSeconds: "));
+}
+
+fn an_expired_masked_round_starts_again(chain: &dyn TestChain) {
+    let s = Study::masking(chain);
+    let first = s.up_to_sums(chain);
+    let before = s.record(first.round);
+    chain.advance(400);
+    s.coordinator.expire_round(s.study).unwrap();
+    let again = s.up_to_sums(chain);
+    assert_eq!(again.round, first.round);
+    let record = s.record(again.round);
+    assert_ne!(record.commit_by, before.commit_by);
+    assert_ne!(
+        record.drawn.as_ref().unwrap().contexts,
+        before.drawn.unwrap().contexts
+    );
+    s.post(again.round, &again.sum);
+    assert_eq!(s.coordinator.mask_rounds(s.study).unwrap().len(), 1);
+    assert!(s.record(again.round).sums.is_some());
+}
