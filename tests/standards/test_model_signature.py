@@ -7,6 +7,7 @@ import tempfile
 import unittest
 
 from command import cw, make_key
+from model_signing import hashing, signing, verifying
 
 TOOL = str(pathlib.Path(sys.executable).parent / "model_signing")
 
@@ -60,6 +61,20 @@ class ModelSignature(unittest.TestCase):
         self.assertTrue(self.tool_accepts())
         (self.model / "a-z").write_bytes(b"4")
         self.assertFalse(self.tool_accepts())
+
+    def test_the_tools_library_and_we_accept_each_others_blake3(self):
+        self.ours("--hash", "blake3")
+        self.we_accept()
+        verifier = verifying.Config().use_elliptic_key_verifier(public_key=self.public)
+        verifier.verify(self.model, self.signature)
+        self.signature.unlink()
+        hashes = hashing.Config().use_file_serialization(hashing_algorithm="blake3")
+        hashes.set_ignored_paths(paths=[self.signature], ignore_git_paths=True)
+        signer = signing.Config().use_elliptic_key_signer(private_key=self.private)
+        signer.set_hashing_config(hashes).sign(self.model, self.signature)
+        self.we_accept()
+        (self.model / "a-z").write_bytes(b"4")
+        self.we_accept(ends=1)
 
     def test_the_tool_accepts_the_public_key_that_we_write(self):
         self.ours()

@@ -6,11 +6,39 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use counterweight_primitives::Sha256Digest;
 use counterweight_sha256::digest_files;
 use rayon::prelude::*;
 
 use super::{IGNORED_BY_DEFAULT, OmsError, SignedFiles};
+
+/// How files are hashed: `hash_type` of a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FileHash {
+    /// What every tool of the format checks.
+    #[default]
+    Sha256,
+    /// Takes less than half the time. Of `model-signing` the library checks it and the command does not.
+    Blake3,
+}
+
+impl FileHash {
+    /// Its name in a signature.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Blake3 => "blake3",
+        }
+    }
+
+    /// The hash of that name, if it is read here.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Sha256, Self::Blake3]
+            .into_iter()
+            .find(|hash| hash.name() == name)
+    }
+}
 
 /// Most files in a model.
 const MOST_FILES: usize = 1_000_000;
@@ -33,6 +61,8 @@ pub struct Selection {
     pub follow_links: bool,
     /// Nothing but these names, where given.
     pub only: Option<BTreeSet<String>>,
+    /// How they are hashed.
+    pub hash: FileHash,
 }
 
 impl Selection {
@@ -48,11 +78,13 @@ impl Selection {
         }
     }
 
-    /// The same for checking: without what the signer left out too, and with links followed where the signer did.
+    /// The same for checking: without what the signer left out too, with links followed where the signer did, and hashed as
+    /// the signer did.
     #[must_use]
     pub fn as_signed(mut self, signed: &SignedFiles) -> Self {
         self.ignored.extend(signed.ignored.iter().cloned());
         self.follow_links = signed.follow_links;
+        self.hash = signed.hash;
         self
     }
 
@@ -80,7 +112,9 @@ pub struct ModelFiles {
     /// The folder's own name.
     pub name: String,
     /// Each file by its name below the folder, with `/` between its parts; `.` where the model is one file.
-    pub files: BTreeMap<String, Sha256Digest>,
+    pub files: BTreeMap<String, [u8; 32]>,
+    /// How they were hashed.
+    pub hash: FileHash,
     /// What was left out.
     pub ignored: BTreeSet<String>,
     /// Whether links were followed.
@@ -97,19 +131,34 @@ impl ModelFiles {
         let (names, paths): (Vec<String>, Vec<PathBuf>) = found.into_iter().unzip();
         Ok(Self {
             name: own_name(model)?,
-            files: names.into_iter().zip(hash(&paths)?).collect(),
+            files: names.into_iter().zip(hash(&paths, selection.hash)?).collect(),
+            hash: selection.hash,
             ignored: selection.ignored.clone(),
             follow_links: selection.follow_links,
         })
     }
 }
 
-/// Hashes on as many cores as the lanes of one do not take: sixteen shards are one core's work.
-fn hash(paths: &[PathBuf]) -> Result<Vec<Sha256Digest>, OmsError> {
-    let cores = rayon::current_num_threads().max(1);
-    let together = paths.len().div_ceil(cores).max(SIDE_BY_SIDE);
-    let parts: Result<Vec<_>, _> = paths.par_chunks(together).map(digest_files).collect();
-    Ok(parts?.into_iter().flatten().map(Sha256Digest).collect())
+fn hash(paths: &[PathBuf], hash: FileHash) -> Result<Vec<[u8; 32]>, OmsError> {
+    match hash {
+        // On as many cores as the lanes of one do not take: sixteen shards are one core's work.
+        FileHash::Sha256 => {
+            let cores = rayon::current_num_threads().max(1);
+            let together = paths.len().div_ceil(cores).max(SIDE_BY_SIDE);
+            let parts: Result<Vec<_>, _> = paths.par_chunks(together).map(digest_files).collect();
+            Ok(parts?.into_iter().flatten().collect())
+        }
+        // One file fills all lanes of all cores.
+        FileHash::Blake3 => paths
+            .iter()
+            .map(|path| {
+                let mut hasher = blake3::Hasher::new();
+                let hashed = hasher.update_mmap_rayon(path);
+                hashed.map_err(|source| failed(path, source))?;
+                Ok(hasher.finalize().into())
+            })
+            .collect(),
+    }
 }
 
 fn own_name(model: &Path) -> Result<String, OmsError> {

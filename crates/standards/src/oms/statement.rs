@@ -10,14 +10,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    OmsError,
+    FileHash, OmsError,
     files::{ModelFiles, check_name},
 };
 
 const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE_TYPE: &str = "https://model_signing/signature/v1.0";
 const METHOD: &str = "files";
-const ALGORITHM: &str = "sha256";
 
 /// The files of a model that somebody signed. Made only from a signature that held.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +27,9 @@ pub struct SignedFiles {
     /// names no model.
     pub subject: Sha256Digest,
     /// Each file with its digest.
-    pub files: BTreeMap<String, Sha256Digest>,
+    pub files: BTreeMap<String, [u8; 32]>,
+    /// How the signer hashed them.
+    pub hash: FileHash,
     /// What the signer left out, besides what is always left out: nothing is said about it.
     pub ignored: BTreeSet<String>,
     /// Whether the signer followed symbolic links.
@@ -143,13 +144,13 @@ fn root<'a>(digests: impl Iterator<Item = &'a [u8; 32]>) -> Sha256Digest {
 pub(super) fn write(files: &ModelFiles) -> Result<Vec<u8>, OmsError> {
     let resources = files.files.iter().map(|(name, digest)| Resource {
         name: name.clone(),
-        algorithm: ALGORITHM.to_owned(),
-        digest: digest.to_hex(),
+        algorithm: files.hash.name().to_owned(),
+        digest: hex::encode(digest),
     });
     let predicate = Predicate {
         serialization: Serialization {
             method: METHOD.to_owned(),
-            hash_type: ALGORITHM.to_owned(),
+            hash_type: files.hash.name().to_owned(),
             allow_symlinks: files.follow_links,
             ignore_paths: files.ignored.clone(),
         },
@@ -161,7 +162,7 @@ pub(super) fn write(files: &ModelFiles) -> Result<Vec<u8>, OmsError> {
         subject: vec![Subject {
             name: files.name.clone(),
             digest: SubjectDigest {
-                sha256: root(files.files.values().map(|digest| &digest.0)).to_hex(),
+                sha256: root(files.files.values()).to_hex(),
             },
         }],
         predicate_type: PREDICATE_TYPE.to_owned(),
@@ -192,13 +193,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<SignedFiles, OmsError> {
     let predicate: Predicate = serde_json::from_value(statement.predicate).map_err(json)?;
     let rules = predicate.serialization;
     expect("serialization.method", METHOD, &rules.method)?;
-    expect("serialization.hash_type", ALGORITHM, &rules.hash_type)?;
+    let hash = FileHash::named(&rules.hash_type).ok_or_else(|| OmsError::Field {
+        field: "serialization.hash_type",
+        expected: "\"sha256\" or \"blake3\"".to_owned(),
+        got: format!("{:?}", shortened(&rules.hash_type)),
+    })?;
     let mut files = BTreeMap::new();
     let mut listed = Vec::with_capacity(predicate.resources.len());
     for resource in predicate.resources {
-        expect("resources.algorithm", ALGORITHM, &resource.algorithm)?;
+        expect("resources.algorithm", hash.name(), &resource.algorithm)?;
         let digest = digest("resources.digest", &resource.digest)?;
-        listed.push(digest.0);
+        listed.push(digest);
         if resource.name != "." {
             check_name(&resource.name)?;
         }
@@ -211,7 +216,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<SignedFiles, OmsError> {
     }
     // In the listed order, whichever it is: the text has one and the tool another.
     let (said, got) = (
-        digest("subject.digest.sha256", &subject.digest.sha256)?,
+        Sha256Digest(digest("subject.digest.sha256", &subject.digest.sha256)?),
         root(listed.iter()),
     );
     if said != got {
@@ -224,6 +229,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<SignedFiles, OmsError> {
         name: subject.name.clone(),
         subject: said,
         files,
+        hash,
         ignored: rules.ignore_paths,
         follow_links: rules.allow_symlinks,
     })
@@ -240,14 +246,14 @@ fn expect(field: &'static str, expected: &str, got: &str) -> Result<(), OmsError
     })
 }
 
-fn digest(field: &'static str, text: &str) -> Result<Sha256Digest, OmsError> {
+fn digest(field: &'static str, text: &str) -> Result<[u8; 32], OmsError> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(text, &mut bytes).map_err(|_| OmsError::Field {
         field,
         expected: "64 hexadecimal digits".to_owned(),
         got: format!("{:?}", shortened(text)),
     })?;
-    Ok(Sha256Digest(bytes))
+    Ok(bytes)
 }
 
 /// As much of a stranger's text as an error message should hold.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use counterweight_chain::{embedded::DEVELOPMENT_CHAIN_ID, keys::LocalKey};
 use counterweight_primitives::ContentDigest;
 use counterweight_provenance::signature;
-use counterweight_standards::oms::{ModelFiles, OmsError, Selection, SigningKey, sign};
+use counterweight_standards::oms::{FileHash, ModelFiles, OmsError, Selection, SigningKey, sign};
 
 use crate::{
     commands::Context,
@@ -36,6 +36,10 @@ pub(crate) struct Arguments {
     /// A name below PATH to leave out, with all below it; may be given several times
     #[arg(long, value_name = "NAME")]
     ignore: Vec<String>,
+    /// How files are hashed. blake3 takes less than half the time; the command of model-signing checks sha256 only, its
+    /// library both
+    #[arg(long, value_name = "HASH", value_parser = ["sha256", "blake3"], default_value = "sha256")]
+    hash: String,
     /// Follow symbolic links to files instead of refusing them
     #[arg(long)]
     follow_links: bool,
@@ -66,6 +70,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
         .extend(Selection::for_signature(&arguments.model, &public).ignored);
     selection.ignored.extend(arguments.ignore.iter().cloned());
     selection.follow_links = arguments.follow_links;
+    selection.hash = FileHash::named(&arguments.hash).unwrap_or_default();
     let files = ModelFiles::read(&arguments.model, &selection)?;
     let bytes = sign(&files, &key)?;
     if !context.global.dry_run {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::oms::{Difference, Selection};
+use crate::oms::{Difference, FileHash, Selection};
 
 fn key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32]).unwrap()
@@ -69,6 +69,20 @@ fn what_was_signed_is_what_is_there() {
         Some(signed_files.name.as_str()),
         folder.path().file_name().unwrap().to_str()
     );
+}
+
+#[test]
+fn files_hashed_with_blake3_are_compared_so() {
+    let folder = model();
+    let mut rules = selection(folder.path());
+    rules.hash = FileHash::Blake3;
+    let files = ModelFiles::read(folder.path(), &rules).unwrap();
+    assert_eq!(files.files["a/x"], *blake3::hash(b"1").as_bytes());
+    let signed_files = verify(&sign(&files, &key()).unwrap()).unwrap();
+    fs::write(folder.path().join("a-z"), "other").unwrap();
+    let found = ModelFiles::read(folder.path(), &selection(folder.path()).as_signed(&signed_files)).unwrap();
+    let name = "a-z".to_owned();
+    assert_eq!(signed_files.differences(&found), [Difference::Changed { name }]);
 }
 
 #[test]
@@ -196,8 +210,12 @@ fn statements_that_break_a_rule_are_refused_though_signed() {
             "method must be",
         ),
         (
-            |s| s["predicate"]["serialization"]["hash_type"] = json!("blake3"),
+            |s| s["predicate"]["serialization"]["hash_type"] = json!("md5"),
             "hash_type must be",
+        ),
+        (
+            |s| s["predicate"]["serialization"]["hash_type"] = json!("blake3"),
+            "algorithm must be",
         ),
         (
             |s| s["predicate"]["resources"][0]["algorithm"] = json!("md5"),
