@@ -49,7 +49,7 @@ impl Ports {
     }
 
     fn member(&self, project: &Project, clinic: &str) -> Running {
-        let coordinator = format!("http://{}", self.members);
+        let coordinator = format!("https://{}", self.members);
         let chain = format!("http://{}", self.chain);
         project.spawn(&[
             "member",

@@ -1,10 +1,13 @@
 //! Members in processes of their own: the protocol of `docs/spec/member-protocol.md` over HTTP.
 
 mod client;
+mod listener;
 mod routes;
 mod server;
+mod tls;
 
 pub use self::{
-    client::{HttpClientOptions, HttpCoordinator},
+    client::{Discovered, HttpClientOptions, HttpCoordinator},
     server::{HttpMembers, HttpServerError, HttpServerOptions},
+    tls::TlsError,
 };

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use counterweight_federated::{
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     http::{HttpClientOptions, HttpCoordinator},
     ledger::StudyReader as _,
     member::{BuiltIn, CoordinatorClient as _, Member, MemberEvent, MemberOptions, MemberSetup},
@@ -31,7 +31,7 @@ use crate::{
 pub(crate) enum Command {
     /// Join a coordinator's study and answer its rounds until it ends
     Start {
-        /// Address of the coordinator, http://host:port
+        /// Address of the coordinator, https://host:port
         #[arg(long, value_name = "URL")]
         coordinator: String,
         /// The dataset of this project to train on
@@ -73,7 +73,11 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         ..options
     };
     let http = HttpClientOptions::default();
-    let notice = retry(options.patience, || HttpCoordinator::discover(coordinator, http))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let found = retry(options.patience, || {
+        HttpCoordinator::discover(coordinator, Arc::clone(&clock), http)
+    })?;
+    let notice = &found.notice;
     let session = retry_chain(options.patience, || Session::begin(&project, context))?;
     let contracts = session.contracts()?;
     let key = match &context.global.key {
@@ -82,16 +86,26 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
     };
     let assets = Assets::read(&contracts, &session.blobs)?;
     let member = register(&session, &contracts, &assets, entry, data, &key)?;
+    // The account on the chain decides, and the digest, not what the coordinator says of itself.
+    let state = contracts.reader.study(notice.study)?;
+    if let Some(account) = found.account.filter(|account| *account != state.coordinator) {
+        return Err(CliError::new(
+            Code::ContentDiffers,
+            "the address is that of another account than the study's coordinator",
+        )
+        .fact("on the chain", state.coordinator.to_string())
+        .fact("at the address", account.to_string())
+        .fix("check the address with the coordinator; take no part until they agree"));
+    }
     let mut client = HttpCoordinator::new(
         coordinator,
+        state.coordinator,
         notice.study,
         notice.terms,
         Arc::clone(&key) as _,
-        Arc::new(SystemClock),
+        clock,
         http,
     )?;
-    // The digest on the chain decides, not the coordinator's.
-    let state = contracts.reader.study(notice.study)?;
     let bytes = client.blob(&state.terms, MOST_BYTES as u64)?;
     if ContentDigest::of(&bytes) != state.terms {
         return Err(CliError::new(

@@ -16,6 +16,7 @@ use counterweight_federated::{
     ledger::{Phase, StudyReader as _},
 };
 use counterweight_primitives::{Address, StudyId};
+use counterweight_provenance::signature::Signer;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -42,6 +43,9 @@ pub(crate) struct Arguments {
     /// Wait at this address for members in processes of their own, instead of simulating them here
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Without TLS: behind a proxy that adds it, or to look at what is said
+    #[arg(long, requires = "listen")]
+    plain: bool,
     /// Where the embedded chain is served to those members
     #[arg(long, value_name = "ADDR", requires = "listen",
           default_value_t = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8545)))]
@@ -275,8 +279,10 @@ fn listen(
         context,
     )?;
     let options = HttpServerOptions::at(address);
+    let signer: &dyn Signer = key.as_ref();
     let mut transport = HttpMembers::start(
         options,
+        (!arguments.plain).then_some(signer),
         std::sync::Arc::clone(&session.blobs) as _,
         std::sync::Arc::new(SystemClock),
     )?;
@@ -290,12 +296,12 @@ fn listen(
     );
     console.did(
         "Listening",
-        format!("for {} members at http://{}", datasets.len(), transport.address()),
+        format!("for {} members at {}", datasets.len(), transport.url()),
     );
     for entry in datasets {
         console.note(format!(
-            "             cw member start --coordinator http://{} --network {chain_url} --dataset {}",
-            transport.address(),
+            "             cw member start --coordinator {} --network {chain_url} --dataset {}",
+            transport.url(),
             entry.name
         ));
     }

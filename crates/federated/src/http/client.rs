@@ -3,13 +3,13 @@
 use std::{
     io::Read as _,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use counterweight_primitives::{ContentDigest, MemberIndex, Round, StudyId};
+use counterweight_primitives::{Address, ContentDigest, MemberIndex, Round, StudyId};
 use counterweight_provenance::{blobs::BlobError, signature::Signer};
 use reqwest::{
     StatusCode,
@@ -17,6 +17,7 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 
+use super::tls::{Expected, Identity, client_config};
 use crate::{
     clock::Clock,
     coordinator::{Answer, Notice},
@@ -44,7 +45,7 @@ impl Default for HttpClientOptions {
     }
 }
 
-/// A coordinator behind a URL such as `http://127.0.0.1:8480`.
+/// A coordinator behind a URL such as `https://127.0.0.1:8480`.
 pub struct HttpCoordinator {
     url: String,
     study: StudyId,
@@ -56,23 +57,35 @@ pub struct HttpCoordinator {
     seen: u64,
 }
 
+/// What a coordinator says of itself.
+#[derive(Debug, Clone)]
+pub struct Discovered {
+    /// Its study and where that stands.
+    pub notice: Notice,
+    /// The account that answered for the connection, over TLS.
+    pub account: Option<Address>,
+}
+
 /// Tells apart requests that one process makes in the same millisecond.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
 impl HttpCoordinator {
-    /// A client that signs with `signer` for one study. Nothing is sent yet.
+    /// A client that signs with `signer` for one study, whose coordinator on the ledger is `coordinator`. Over TLS it
+    /// talks to nobody else but an authority's proxy, and answers for the signer's account. Nothing is sent yet.
     ///
     /// # Errors
     /// [`ClientError::Malformed`] where the client cannot be built.
     pub fn new(
         url: &str,
+        coordinator: Address,
         study: StudyId,
         terms: ContentDigest,
         signer: Arc<dyn Signer>,
         clock: Arc<dyn Clock>,
         options: HttpClientOptions,
     ) -> Result<Self, ClientError> {
-        let client = client()?;
+        let identity = Identity::new(signer.as_ref(), clock.now()).map_err(malformed)?;
+        let client = client(Some(&identity), Expected::Account(coordinator), clock.clone())?;
         let url = url.trim_end_matches('/').to_owned();
         Ok(Self {
             url,
@@ -91,23 +104,18 @@ impl HttpCoordinator {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn discover(url: &str, options: HttpClientOptions) -> Result<Notice, ClientError> {
-        let url = url.trim_end_matches('/');
-        let request = client()?.get(format!("{url}/v1/notice")).timeout(options.timeout);
-        read_notice(send(url, request)?).map(|(_, notice)| notice)
-    }
-
-    /// The document behind a digest that [`Self::discover`] named, checked against it.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn fetch(
+    pub fn discover(
         url: &str,
-        digest: &ContentDigest,
-        limit: u64,
+        clock: Arc<dyn Clock>,
         options: HttpClientOptions,
-    ) -> Result<Vec<u8>, ClientError> {
-        get_blob(&client()?, url.trim_end_matches('/'), digest, limit, options)
+    ) -> Result<Discovered, ClientError> {
+        let url = url.trim_end_matches('/');
+        let seen = Arc::new(OnceLock::new());
+        let client = client(None, Expected::Anyone(seen.clone()), clock)?;
+        let request = client.get(format!("{url}/v1/notice")).timeout(options.timeout);
+        let (_, notice) = read_notice(send(url, request)?)?;
+        let account = seen.get().copied();
+        Ok(Discovered { notice, account })
     }
 
     fn signed(
@@ -226,15 +234,18 @@ fn malformed(error: impl ToString) -> ClientError {
     }
 }
 
-fn client() -> Result<Client, ClientError> {
-    // For https endpoints. Only the first call in a process does something; another provider that is installed stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+fn client(
+    identity: Option<&Identity>,
+    expected: Expected,
+    clock: Arc<dyn Clock>,
+) -> Result<Client, ClientError> {
     // No redirects: a signed body goes to the coordinator and to nobody it points at. No proxy from the
     // environment: studies often run on a loopback or a private network.
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(Duration::from_secs(5))
+        .tls_backend_preconfigured(client_config(identity, expected, clock).map_err(malformed)?)
         .build()
         .map_err(malformed)
 }

@@ -12,7 +12,7 @@ use std::{
 use axum::{
     Json, Router,
     body::{Body, to_bytes},
-    extract::{Path, RawQuery, Request, State},
+    extract::{ConnectInfo, Path, RawQuery, Request, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post, put},
@@ -21,7 +21,7 @@ use counterweight_primitives::{Address, ContentDigest, MemberIndex, Round};
 use counterweight_provenance::blobs::BlobError;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::server::HttpServerOptions;
+use super::{listener::Peer, server::HttpServerOptions};
 use crate::{
     blobs::Blobs,
     clock::Clock,
@@ -273,6 +273,16 @@ async fn signed_body(
             notice.study
         );
         return Err(Failure::new(StatusCode::FORBIDDEN, "not-a-member", message));
+    }
+    if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<Peer>>()
+        && peer.encrypted
+        && peer.account != Some(signer)
+    {
+        let connection = peer
+            .account
+            .map_or("nobody".to_owned(), |account| account.to_string());
+        let message = format!("{signer} signed this, and the connection is that of {connection}");
+        return Err(Failure::new(StatusCode::FORBIDDEN, "other-account", message));
     }
     let facts = signed.facts();
     let admitted = shared.guard.lock().unwrap_or_else(PoisonError::into_inner).admit(

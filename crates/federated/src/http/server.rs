@@ -10,9 +10,15 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpListener, runtime::Runtime};
+use axum::serve;
+use counterweight_provenance::signature::Signer;
+use tokio::runtime::Runtime;
 
-use super::routes::{Shared, router};
+use super::{
+    listener::{Peer, TlsListener, bind},
+    routes::{Shared, router},
+    tls::{Identity, TlsError, server_config},
+};
 use crate::{
     blobs::Blobs,
     clock::Clock,
@@ -67,11 +73,15 @@ pub enum HttpServerError {
     /// No thread could be started.
     #[error("the server's threads cannot be started")]
     Runtime(#[source] io::Error),
+    /// No certificate for the account could be made.
+    #[error("the server cannot answer for its account")]
+    Tls(#[from] TlsError),
 }
 
 /// Members that reach this process over HTTP. Dropping it ends the server.
 pub struct HttpMembers {
     address: SocketAddr,
+    scheme: &'static str,
     shared: Arc<Shared>,
     deliveries: Receiver<Delivery>,
     /// Absent only while it is being dropped.
@@ -79,39 +89,48 @@ pub struct HttpMembers {
 }
 
 impl HttpMembers {
-    /// Starts to listen. Of `blobs`, it gives out to anyone those that a notice has named: the terms and the base
-    /// parameters of rounds. Nothing else in the store can be asked for.
+    /// Starts to listen, over TLS for the account of `signer`, or without it. Of `blobs`, it gives out to anyone those
+    /// that a notice has named: the terms and the base parameters of rounds. Nothing else in the store can be asked for.
     ///
     /// # Errors
     /// [`HttpServerError`].
     pub fn start(
         options: HttpServerOptions,
+        signer: Option<&dyn Signer>,
         blobs: Arc<dyn Blobs>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, HttpServerError> {
+        let config = match signer {
+            Some(signer) => Some(server_config(
+                &Identity::new(signer, clock.now())?,
+                clock.clone(),
+            )?),
+            None => None,
+        };
+        let scheme = if config.is_some() { "https" } else { "http" };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("http-members")
             .enable_all()
             .build()
             .map_err(HttpServerError::Runtime)?;
-        let failed = |source| HttpServerError::Listen {
-            address: options.listen,
-            source,
-        };
-        let listener = runtime
-            .block_on(TcpListener::bind(options.listen))
-            .map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = runtime.block_on(bind(options.listen)).map_err(|source| {
+            let address = options.listen;
+            HttpServerError::Listen { address, source }
+        })?;
         let (sender, deliveries) = sync_channel(DELIVERIES_MAX);
         let shared = Arc::new(Shared::new(options, blobs, clock, sender));
-        let service = router(shared.clone());
+        let service = router(shared.clone()).into_make_service_with_connect_info::<Peer>();
+        // It ends with the runtime; an error before that would be of one connection, which axum deals with.
         runtime.spawn(async move {
-            // It ends with the runtime; an error before that would be of one connection, which axum deals with.
-            let _ = axum::serve(listener, service).await;
+            let _ = match config {
+                Some(config) => serve(TlsListener::start(listener, config), service).await,
+                None => serve(listener, service).await,
+            };
         });
         Ok(Self {
             address,
+            scheme,
             shared,
             deliveries,
             runtime: Some(runtime),
@@ -122,6 +141,12 @@ impl HttpMembers {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same as members name it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
     }
 }
 

@@ -18,17 +18,20 @@ use counterweight_federated::{
     round::{Absence, Refusal},
     wire::{Nonce, RequestFacts},
 };
-use counterweight_primitives::{ContentDigest, MemberIndex, Round, StudyId, UnixMillis, UnixSeconds};
+use counterweight_primitives::{
+    Address, ContentDigest, MemberIndex, Round, StudyId, UnixMillis, UnixSeconds,
+};
 use counterweight_provenance::{
     blobs::BlobError,
-    signature::{MemorySigner, Signer as _},
+    signature::{MemorySigner, Signer},
 };
 use reqwest::blocking::{Client, Response};
 
 use crate::{
     simulation::{Tampered, reference},
     support::{
-        Faults, FaultyBlobs, FaultyJournal, FaultyLedger, HeldClock, START, Shape, When, World, account, key,
+        COORDINATOR, Faults, FaultyBlobs, FaultyJournal, FaultyLedger, HeldClock, START, Shape, When, World,
+        account, key,
     },
 };
 
@@ -41,10 +44,16 @@ fn held_world() -> (Arc<HeldClock>, World) {
     (clock, world)
 }
 
+/// Over TLS: everything that is tried with a whole study is tried so.
 fn serve(world: &World, listen: SocketAddr) -> HttpMembers {
     let blobs: Arc<dyn Blobs> = Arc::new(world.blobs.clone());
     loop {
-        match HttpMembers::start(HttpServerOptions::at(listen), blobs.clone(), world.clock.clone()) {
+        match HttpMembers::start(
+            HttpServerOptions::at(listen),
+            Some(&key(COORDINATOR)),
+            blobs.clone(),
+            world.clock.clone(),
+        ) {
             Ok(server) => return server,
             // The server before it may take a moment to let go of the port.
             Err(_) => thread::sleep(Duration::from_millis(20)),
@@ -54,9 +63,10 @@ fn serve(world: &World, listen: SocketAddr) -> HttpMembers {
 
 fn client(world: &World, number: u8, address: SocketAddr) -> HttpCoordinator {
     let terms = ContentDigest::of(&world.terms.to_bytes().unwrap());
-    let (url, signer) = (format!("http://{address}"), Arc::new(key(number)));
+    let (url, signer) = (format!("https://{address}"), Arc::new(key(number)));
     HttpCoordinator::new(
         &url,
+        account(COORDINATOR),
         world.study,
         terms,
         signer,
@@ -246,6 +256,11 @@ struct Bare {
 
 impl Bare {
     fn start() -> Self {
+        Self::answering_for(None)
+    }
+
+    /// Over TLS for an account, or without.
+    fn answering_for(signer: Option<MemorySigner>) -> Self {
         let (_, world) = held_world();
         let terms = Blobs::put(&world.blobs, b"terms").unwrap();
         let base = Blobs::put(&world.blobs, b"base").unwrap();
@@ -254,8 +269,9 @@ impl Bare {
             update_bytes_max: 1_000,
             ..HttpServerOptions::at(LOOPBACK)
         };
-        let mut server =
-            HttpMembers::start(limits, Arc::new(world.blobs.clone()), world.clock.clone()).unwrap();
+        let signer = signer.as_ref().map(|signer| signer as &dyn Signer);
+        let blobs = Arc::new(world.blobs.clone());
+        let mut server = HttpMembers::start(limits, signer, blobs, world.clock.clone()).unwrap();
         let (now, address) = (world.clock.now().seconds(), server.address());
         server.announce(&Notice {
             study: StudyId(1),
@@ -304,7 +320,7 @@ impl Bare {
     }
 
     fn put(&self, path: &str, headers: &[(&'static str, String)], body: &[u8]) -> Response {
-        let request = Client::new()
+        let request = stranger()
             .put(format!("http://{}{path}", self.address))
             .body(body.to_vec());
         headers
@@ -315,7 +331,7 @@ impl Bare {
     }
 
     fn get(&self, path: &str) -> Response {
-        Client::new()
+        stranger()
             .get(format!("http://{}{path}", self.address))
             .send()
             .unwrap()
@@ -329,6 +345,12 @@ impl Drop for Bare {
             thread.join().unwrap();
         }
     }
+}
+
+/// A client that knows nothing of accounts, and believes any certificate.
+fn stranger() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().tls_danger_accept_invalid_certs(true).build().unwrap()
 }
 
 fn code(response: Response) -> (u16, String) {
@@ -442,16 +464,15 @@ fn only_what_a_notice_named_is_given_out() {
 fn a_client_finds_the_study_and_waits_for_news() {
     let bare = Bare::start();
     let url = format!("http://{}", bare.address);
-    let notice = HttpCoordinator::discover(&url, HttpClientOptions::default()).unwrap();
-    assert_eq!((notice.study, notice.terms), (StudyId(1), bare.terms));
-    assert_eq!(
-        HttpCoordinator::fetch(&url, &notice.terms, 100, HttpClientOptions::default()).unwrap(),
-        b"terms"
-    );
     let clock = Arc::new(ManualClock::at(START));
+    let found = HttpCoordinator::discover(&url, clock.clone(), HttpClientOptions::default()).unwrap();
+    assert_eq!(found.account, None);
+    let notice = found.notice;
+    assert_eq!((notice.study, notice.terms), (StudyId(1), bare.terms));
     let signer = Arc::new(key(0));
     let mut client = HttpCoordinator::new(
         &url,
+        account(COORDINATOR),
         StudyId(1),
         bare.terms,
         signer,
@@ -477,6 +498,60 @@ fn a_client_finds_the_study_and_waits_for_news() {
     drop(bare);
     let gone = client.notice(Duration::ZERO).unwrap_err();
     assert!(gone.is_retryable(), "{gone}");
+}
+
+fn over_tls(bare: &Bare, number: u8, coordinator: Address) -> HttpCoordinator {
+    HttpCoordinator::new(
+        &format!("https://{}", bare.address),
+        coordinator,
+        StudyId(1),
+        bare.terms,
+        Arc::new(key(number)),
+        Arc::new(ManualClock::at(START)),
+        HttpClientOptions::default(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn over_tls_both_sides_know_whom_they_talk_to() {
+    let bare = Bare::answering_for(Some(key(COORDINATOR)));
+    let url = format!("https://{}", bare.address);
+    let clock = Arc::new(ManualClock::at(START));
+    let found = HttpCoordinator::discover(&url, clock, HttpClientOptions::default()).unwrap();
+    assert_eq!(found.account, Some(account(COORDINATOR)));
+    let mut client = over_tls(&bare, 0, account(COORDINATOR));
+    assert_eq!(client.notice(Duration::ZERO).unwrap(), found.notice);
+    let stored = client.upload(MemberIndex(0), Round(2), b"update");
+    assert_eq!(stored.unwrap(), Answer::Stored);
+    assert_eq!(client.blob(&bare.base, 100).unwrap(), b"base");
+    // Another account behind the address, and an address without TLS.
+    let error = over_tls(&bare, 0, account(9)).notice(Duration::ZERO).unwrap_err();
+    let told = format!("{error:?}");
+    assert!(told.contains(&account(COORDINATOR).to_string()), "{told}");
+    assert!(
+        over_tls(&Bare::start(), 0, account(COORDINATOR))
+            .notice(Duration::ZERO)
+            .is_err()
+    );
+}
+
+/// A request that was taken off another connection, signature and all.
+#[test]
+fn over_tls_a_request_of_another_account_than_the_connection_s_is_refused() {
+    let bare = Bare::answering_for(Some(key(COORDINATOR)));
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = Client::builder()
+        .tls_danger_accept_invalid_certs(true)
+        .build()
+        .unwrap();
+    let mut request = client
+        .put(format!("https://{}{UPDATES}", bare.address))
+        .body("update");
+    for (name, value) in bare.facts(b"update", 1).sign(&key(0)).unwrap() {
+        request = request.header(name, value);
+    }
+    assert_eq!(code(request.send().unwrap()), error(403, "other-account"));
 }
 
 #[test]
