@@ -62,7 +62,9 @@ impl Hostile {
             format!("127.0.0.1:{}", free_port()),
         );
         // Without TLS, so that requests can be spoiled byte by byte.
-        let listen = ["train", "--listen", &members, "--plain", "--rpc", &chain, "--json"];
+        let listen = [
+            "train", "--listen", &members, "--plain", "--rpc", &chain, "--json",
+        ];
         let coordinator = project.spawn(&listen);
         let key = Arc::new(development_key(4, 31_337).unwrap());
         let options = RemoteOptions {

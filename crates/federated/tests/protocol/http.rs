@@ -350,7 +350,10 @@ impl Drop for Bare {
 /// A client that knows nothing of accounts, and believes any certificate.
 fn stranger() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().tls_danger_accept_invalid_certs(true).build().unwrap()
+    Client::builder()
+        .tls_danger_accept_invalid_certs(true)
+        .build()
+        .unwrap()
 }
 
 fn code(response: Response) -> (u16, String) {
