@@ -7,7 +7,7 @@
 mod archive;
 
 use counterweight_primitives::{
-    AssetId, CanonicalError, ContentDigest, from_canonical_json, to_canonical_json,
+    Address, AssetId, CanonicalError, ContentDigest, from_canonical_json, to_canonical_json,
 };
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +97,15 @@ pub enum Subject {
         /// Its number.
         asset: AssetId,
     },
+    /// A decision: an entry of a log.
+    Decision {
+        /// Place of the entry, counted from 0.
+        index: u64,
+        /// The log's origin.
+        origin: String,
+        /// The account that answers for the log.
+        owner: Address,
+    },
 }
 
 /// The block that everything is checked against.
@@ -124,7 +133,8 @@ struct Listed {
 struct Manifest {
     format: String,
     subject: Subject,
-    chain: ChainPoint,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chain: Option<ChainPoint>,
     files: Vec<Listed>,
 }
 
@@ -133,15 +143,15 @@ struct Manifest {
 pub struct Bundle {
     /// What it is about.
     pub subject: Subject,
-    /// The block that everything is checked against.
-    pub chain: ChainPoint,
+    /// The block that everything is checked against; none where the bundle has no chain.
+    pub chain: Option<ChainPoint>,
     files: Vec<(String, Vec<u8>)>,
 }
 
 impl Bundle {
     /// Begins a bundle without files.
     #[must_use]
-    pub fn new(subject: Subject, chain: ChainPoint) -> Self {
+    pub fn new(subject: Subject, chain: Option<ChainPoint>) -> Self {
         Self {
             subject,
             chain,
@@ -292,7 +302,7 @@ mod tests {
             block: 12,
             hash: format!("0x{}", "ab".repeat(32)),
         };
-        let mut bundle = Bundle::new(Subject::Model { asset: AssetId(3) }, chain);
+        let mut bundle = Bundle::new(Subject::Model { asset: AssetId(3) }, Some(chain));
         bundle.put("log/proof", b"a proof\n".to_vec()).unwrap();
         bundle.put("blobs/00ff", vec![7; 513]).unwrap();
         bundle.put("empty", Vec::new()).unwrap();
@@ -311,6 +321,19 @@ mod tests {
         assert_eq!(read.encode().unwrap(), bytes);
         assert_eq!(read.file("log/proof"), Some(&b"a proof\n"[..]));
         assert_eq!(read.file("log/other"), None);
+    }
+
+    #[test]
+    fn a_bundle_of_a_decision_needs_no_chain() {
+        let subject = Subject::Decision {
+            index: 7,
+            origin: "example.com/decisions".to_owned(),
+            owner: Address([9; 20]),
+        };
+        let bundle = Bundle::new(subject, None);
+        let bytes = bundle.encode().unwrap();
+        assert!(!bytes.windows(7).any(|window| window == b"\"chain\""));
+        assert_eq!(Bundle::decode(&bytes, LIMIT).unwrap(), bundle);
     }
 
     /// The figure of what it is about is the one thing that a flipped byte can change; which subject a bundle is about is for

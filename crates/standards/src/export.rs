@@ -6,6 +6,7 @@
 mod annex_iv;
 mod card;
 mod croissant;
+mod decision_prov;
 mod dossier;
 mod ml_bom;
 mod prov;
@@ -14,6 +15,7 @@ mod text;
 pub use annex_iv::{AnnexIv, annex_iv};
 pub use card::model_card;
 pub use croissant::{DatasetFile, croissant};
+pub use decision_prov::decision_prov;
 pub use dossier::{Dossier, ExportError, LogEntry, Run};
 pub use ml_bom::{BomVersion, ml_bom};
 pub use prov::prov;

@@ -117,6 +117,7 @@ catalogue! {
     BundleDiffers = "CW5401", No;
     EvidenceDiffers = "CW5402", No;
     OtherBlock = "CW5403", No;
+    OtherOwner = "CW5404", No;
     Fault = "CW9001", Fault;
 }
 

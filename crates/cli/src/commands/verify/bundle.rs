@@ -1,6 +1,10 @@
 //! `cw verify bundle`: check a file that says everything, with no chain and no network.
 
+pub(crate) mod decision;
+pub(crate) mod exports;
+
 use std::{
+    cell::RefCell,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,15 +20,16 @@ use counterweight_federated::{audit::Verdict, blobs::Blobs, study::FileFormat};
 use counterweight_primitives::{Address, ContentDigest};
 use counterweight_provenance::{
     blobs::BlobError,
-    bundle::{Bundle, Subject},
+    bundle::{Bundle, ChainPoint, Subject},
     ledger::AssetKind,
 };
+use counterweight_standards::export::LogEntry;
 
 use super::{Check, Holdout, Sources, answer, model_checks};
 use crate::{
     error::{CliError, Code, with_causes},
     output::Answer,
-    session::Assets,
+    session::{Asset, Assets},
     training::{LogCheck, is_anchored, read_statement},
 };
 
@@ -43,6 +48,10 @@ pub(crate) mod name {
     pub(crate) const POLICY: &str = "log/policy";
     pub(crate) const HOLDOUT_CSV: &str = "holdout.csv";
     pub(crate) const HOLDOUT_PARQUET: &str = "holdout.parquet";
+    pub(crate) const DISCLOSURE: &str = "decision/disclosure.json";
+    pub(crate) const DECISION_POLICY: &str = "decision/policy";
+    pub(crate) const RECEIPT: &str = "decision/receipt.json";
+    pub(crate) const ANCHOR_PATH: &str = "decision/anchor-path";
     /// Before the digits of a blob's digest.
     pub(crate) const BLOBS: &str = "blobs/";
 }
@@ -56,6 +65,18 @@ pub(crate) struct Arguments {
     /// Hash of the block that it must stand on, as block:HASH, from a source you trust
     #[arg(long, value_name = "block:HASH")]
     block: Option<String>,
+    /// Account that must answer for it: the log's owner, or whoever registered the model
+    #[arg(long, value_name = "ADDRESS")]
+    owner: Option<Address>,
+}
+
+/// What whoever asks trusts already.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trusted {
+    /// Hash of the block.
+    pub(crate) block: Option<String>,
+    /// Who answers for it.
+    pub(crate) owner: Option<Address>,
 }
 
 /// Checks a bundle.
@@ -63,10 +84,17 @@ pub(crate) struct Arguments {
 /// # Errors
 /// [`Code::FileUnreadable`], [`Code::BadValue`]; whatever is wrong with the file itself is an answer.
 pub(super) fn run(arguments: &Arguments) -> Result<Answer, CliError> {
-    let trusted = arguments.block.as_deref().map(block_hash).transpose()?;
+    let trusted = Trusted {
+        block: arguments.block.as_deref().map(block_hash).transpose()?,
+        owner: arguments.owner,
+    };
     let bytes = read(&arguments.file)?;
-    let verified = verify(&bytes, trusted.as_deref());
-    Ok(answer(&verified.subject, &verified.checks, &verified.assumed)
+    let verified = verify(&bytes, &trusted);
+    let mut answer = answer(&verified.subject, &verified.checks, &verified.assumed);
+    for missing in &verified.missing {
+        answer = answer.line(format!("missing: {missing}"));
+    }
+    Ok(answer
         .json("digest", ContentDigest::of(&bytes).to_string())
         .json("missing", verified.missing.as_slice()))
 }
@@ -113,8 +141,8 @@ pub(crate) struct Verified {
     pub(crate) missing: Vec<String>,
 }
 
-/// Checks the bytes of a bundle. Nothing is trusted but `trusted`, the hash of a block; without it that hash is assumed.
-pub(crate) fn verify(bytes: &[u8], trusted: Option<&str>) -> Verified {
+/// Checks the bytes of a bundle. Nothing is trusted but what `trusted` says; without it hash and owner are assumed.
+pub(crate) fn verify(bytes: &[u8], trusted: &Trusted) -> Verified {
     let mut verified = Verified {
         subject: "a bundle".to_owned(),
         checks: Vec::new(),
@@ -139,8 +167,10 @@ pub(crate) fn verify(bytes: &[u8], trusted: Option<&str>) -> Verified {
             bundle.files().count()
         ),
     ));
-    let Subject::Model { asset } = bundle.subject;
-    verified.subject = format!("asset {asset}");
+    verified.subject = match &bundle.subject {
+        Subject::Model { asset } => format!("asset {asset}"),
+        Subject::Decision { index, origin, .. } => format!("entry {index} of {origin}"),
+    };
     if let Err(check) = inside(&bundle, trusted, &mut verified) {
         verified.checks.push(check);
     }
@@ -161,23 +191,121 @@ fn untold(check: &str) -> impl Fn(CliError) -> Check {
 }
 
 /// All checks after the file's own; the first that nothing can go on without is given back.
-fn inside(bundle: &Bundle, trusted: Option<&str>, verified: &mut Verified) -> Result<(), Check> {
+fn inside(bundle: &Bundle, trusted: &Trusted, verified: &mut Verified) -> Result<(), Check> {
     check_names(bundle)?;
-    let chain = Arc::new(chain(bundle)?);
+    let held = match &bundle.subject {
+        Subject::Model { .. } => None,
+        Subject::Decision { index, origin, owner } => {
+            let named = decision::Named {
+                index: *index,
+                origin,
+                owner: *owner,
+            };
+            answers(*owner, "the log", trusted, verified)?;
+            Some((named, decision::files(bundle, named, verified)?))
+        }
+    };
+    let Some(point) = &bundle.chain else {
+        let sentence =
+            "there is no chain in the bundle: whoever keeps the log could show others another history";
+        verified.checks.push(unknown("anchor", sentence));
+        if let Some((named, files)) = &held {
+            let expected = exports::of_decision(&files.disclosure, named.owner).map_err(untold("exports"))?;
+            verified.checks.push(exports::check(bundle, &expected));
+        }
+        return Ok(());
+    };
+    let reader = contracts(bundle, point, trusted, verified)?;
+    let blobs = Files(bundle);
+    let assets = Assets::read_from(&reader, &blobs).map_err(untold("registry"))?;
+    let mut expected = Vec::new();
+    let model = match (&bundle.subject, &held) {
+        (_, Some((named, files))) => {
+            let anchor = decision::anchor(&reader, *named, files).map_err(untold("anchor"))?;
+            verified.checks.push(anchor);
+            expected = exports::of_decision(&files.disclosure, named.owner).map_err(untold("exports"))?;
+            decision::model(&assets, *named, &files.disclosure)
+        }
+        (Subject::Model { asset }, _) => {
+            let model = assets
+                .by_id(*asset)
+                .filter(|model| model.record.asset.kind == AssetKind::Model)
+                .ok_or_else(|| {
+                    let sentence = format!("asset {asset} is no model there");
+                    no("registry", Code::EvidenceDiffers, sentence)
+                })?;
+            verified.subject = format!("model {}", model.full_name());
+            if trusted.owner.is_some() {
+                answers(model.record.registered_to, "the model", trusted, verified)?;
+            }
+            Some(model)
+        }
+        (Subject::Decision { .. }, None) => None,
+    };
+    match model {
+        Some(model) => {
+            verified
+                .missing
+                .push("files of datasets: they stay with their stewards".to_owned());
+            let logged = model_part(bundle, &reader, &assets, model, verified)?;
+            match exports::of_model(&reader, &blobs, &assets, model, logged) {
+                Ok(more) => expected.extend(more),
+                Err(error) => verified.checks.push(unknown("exports", error.message())),
+            }
+        }
+        None => verified
+            .missing
+            .push("the model's lineage: its bytes are registered on this chain by nobody".to_owned()),
+    }
+    verified.checks.push(exports::check(bundle, &expected));
+    Ok(())
+}
+
+/// Whether the account that answers for something is the one that is trusted; assumed where none is given.
+fn answers(owner: Address, what: &str, trusted: &Trusted, verified: &mut Verified) -> Result<(), Check> {
+    match trusted.owner {
+        Some(given) if given != owner => {
+            let sentence = format!("account {owner} answers for {what}, you trust {given}");
+            Err(no("owner", Code::OtherOwner, sentence))
+        }
+        Some(_) => {
+            let sentence = format!("account {owner}, which you gave, answers for {what}");
+            verified
+                .checks
+                .push(Check::new("owner", Verdict::Yes, Code::OtherOwner, sentence));
+            Ok(())
+        }
+        None => {
+            verified.assumed.push(format!(
+                "account {owner} answers for {what}: compare, or give whom you trust with --owner ADDRESS"
+            ));
+            Ok(())
+        }
+    }
+}
+
+/// The contracts in a bundle, under the hash of its block.
+fn contracts(
+    bundle: &Bundle,
+    point: &ChainPoint,
+    trusted: &Trusted,
+    verified: &mut Verified,
+) -> Result<ContractReader, Check> {
+    let chain = Arc::new(chain(bundle, point.id)?);
     let head = chain
         .head()
         .map_err(|error| no("block", Code::EvidenceDiffers, error.to_string()))?;
     let hash = format!("{:#x}", head.hash);
-    if hash != bundle.chain.hash || head.number != bundle.chain.block {
+    if hash != point.hash || head.number != point.block {
         let sentence = format!(
             "the headers lead to block {} with hash {hash}, the bundle names {} and {}",
-            head.number, bundle.chain.block, bundle.chain.hash
+            head.number, point.block, point.hash
         );
         return Err(no("block", Code::EvidenceDiffers, sentence));
     }
-    let id = bundle.chain.id;
-    match trusted {
-        Some(trusted) if trusted != hash => {
+    let id = point.id;
+    match &trusted.block {
+        Some(trusted) if *trusted != hash => {
             let sentence = format!("block {} has hash {hash}, you trust {trusted}", head.number);
             return Err(no("block", Code::OtherBlock, sentence));
         }
@@ -214,42 +342,35 @@ fn inside(bundle: &Bundle, trusted: Option<&str>, verified: &mut Verified) -> Re
         Code::NotDeployed,
         "their code is what this program was built with, and they name each other",
     ));
+    Ok(ContractReader::read_only(chain, deployment))
+}
 
-    let reader = ContractReader::read_only(chain, deployment);
-    let blobs = Files(bundle);
-    let assets = Assets::read_from(&reader, &blobs).map_err(untold("registry"))?;
-    let Subject::Model { asset } = bundle.subject;
-    let model = assets
-        .by_id(asset)
-        .filter(|model| model.record.asset.kind == AssetKind::Model)
-        .ok_or_else(|| {
-            no(
-                "registry",
-                Code::EvidenceDiffers,
-                format!("asset {asset} is no model there"),
-            )
-        })?;
-    verified.subject = format!("model {}", model.full_name());
-    verified
-        .missing
-        .push("files of datasets: they stay with their stewards".to_owned());
-    let log = |issuer, kind: &str, about| statement(bundle, &reader, issuer, kind, about);
+/// Everything about a model; where its publication is logged.
+fn model_part(
+    bundle: &Bundle,
+    reader: &ContractReader,
+    assets: &Assets,
+    model: &Asset,
+    verified: &mut Verified,
+) -> Result<Option<LogEntry>, Check> {
+    let logged = RefCell::new(None);
+    let log = |issuer, kind: &str, about| statement(bundle, reader, &logged, (issuer, kind, about));
     let sources = Sources {
-        reader: &reader,
-        blobs: &blobs,
+        reader,
+        blobs: &Files(bundle),
         holdout: holdout(bundle),
         dataset: &|_| None,
         log: &log,
     };
     verified
         .checks
-        .extend(model_checks(&sources, &assets, model).map_err(untold("model"))?);
-    Ok(())
+        .extend(model_checks(&sources, assets, model).map_err(untold("model"))?);
+    Ok(logged.into_inner())
 }
 
 /// Files that nobody asks for would be said to be fine unread.
 fn check_names(bundle: &Bundle) -> Result<(), Check> {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 14] = [
         name::HEADERS,
         name::RECEIPTS,
         name::STATE,
@@ -260,11 +381,21 @@ fn check_names(bundle: &Bundle) -> Result<(), Check> {
         name::POLICY,
         name::HOLDOUT_CSV,
         name::HOLDOUT_PARQUET,
+        name::DISCLOSURE,
+        name::DECISION_POLICY,
+        name::RECEIPT,
+        name::ANCHOR_PATH,
     ];
+    // Those of a decision are read only where the bundle is about one.
+    let decides = matches!(bundle.subject, Subject::Decision { .. });
     for (name, bytes) in bundle.files() {
         let known = match name.strip_prefix(name::BLOBS) {
             Some(digits) => ContentDigest::of(bytes).to_hex() == digits,
-            None => KNOWN.contains(&name),
+            None => {
+                let known = KNOWN.contains(&name) && (decides || !name.starts_with("decision/"));
+                // Which exports there may be is known once the model is.
+                known || name.starts_with(exports::FOLDER)
+            }
         };
         if !known {
             return Err(no(
@@ -283,7 +414,7 @@ fn file<'a>(bundle: &'a Bundle, name: &str) -> Result<&'a [u8], Check> {
         .ok_or_else(|| unknown("file", format!("{name} is not in the bundle")))
 }
 
-fn chain(bundle: &Bundle) -> Result<RecordedChain, Check> {
+fn chain(bundle: &Bundle, id: u64) -> Result<RecordedChain, Check> {
     let differs = |error| no("block", Code::EvidenceDiffers, with_causes(&error));
     let evidence = Evidence::decode(
         file(bundle, name::HEADERS)?,
@@ -292,7 +423,7 @@ fn chain(bundle: &Bundle) -> Result<RecordedChain, Check> {
         file(bundle, name::CODE)?,
     )
     .map_err(differs)?;
-    RecordedChain::replay(bundle.chain.id, evidence).map_err(differs)
+    RecordedChain::replay(id, evidence).map_err(differs)
 }
 
 fn holdout(bundle: &Bundle) -> Option<Holdout> {
@@ -312,9 +443,8 @@ fn holdout(bundle: &Bundle) -> Option<Holdout> {
 fn statement(
     bundle: &Bundle,
     reader: &ContractReader,
-    issuer: Address,
-    kind: &str,
-    about: ContentDigest,
+    logged: &RefCell<Option<LogEntry>>,
+    (issuer, kind, about): (Address, &str, ContentDigest),
 ) -> Result<LogCheck, CliError> {
     let text = |name| {
         bundle
@@ -331,6 +461,10 @@ fn statement(
         });
     };
     let found = read_statement(entry.to_vec(), proof, policy, (issuer, kind, about))?;
+    *logged.borrow_mut() = Some(LogEntry {
+        origin: found.key.name().to_owned(),
+        index: found.receipt.index(),
+    });
     Ok(LogCheck {
         index: Some(found.receipt.index()),
         size: found.receipt.checkpoint().checkpoint().size,

@@ -24,7 +24,14 @@ use crate::{
     training::{check_log, format_of, log_origin, log_owner, log_reader},
 };
 
-pub(crate) use bundle::{name as bundle_name, verify as verify_bundle};
+pub(crate) use bundle::{
+    Trusted,
+    decision::{
+        Files as DecisionFiles, Named as NamedDecision, anchor as decision_anchor, model as decision_model,
+    },
+    exports::{of_decision as decision_exports, of_model as model_exports},
+    name as bundle_name, verify as verify_bundle,
+};
 pub(crate) use checks::{Holdout, Sources, model_checks};
 use checks::{bytes_check, dataset_checks, logged, manifest_check, study_checks};
 
