@@ -2,6 +2,7 @@
 //!
 //! The page `docs/spec/decision.md` defines every format here.
 
+mod access;
 mod book;
 pub mod commitment;
 mod decimal;
@@ -14,6 +15,8 @@ pub mod http;
 mod keys;
 mod linear;
 pub mod otlp;
+#[cfg(feature = "http")]
+mod otlp_protobuf;
 mod profile;
 pub mod receipt;
 mod recorder;
@@ -22,6 +25,7 @@ mod segment;
 mod trees;
 mod value;
 
+pub use access::{Access, AccessError};
 pub use book::{DecisionBook, DecisionError, MOST_BATCH, Recorded};
 pub use decimal::Decimal;
 pub use disclosure::{

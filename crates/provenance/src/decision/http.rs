@@ -3,9 +3,11 @@
 //! | Request | Answer |
 //! |---|---|
 //! | `POST /v1/decisions` | an object, a list, or lines (`application/x-ndjson`); place and receipt of each |
-//! | `POST /v1/traces` | an OTLP `ExportTraceServiceRequest` in JSON; `partialSuccess` where spans do not fit |
+//! | `POST /v1/traces` | an OTLP `ExportTraceServiceRequest`, JSON or protobuf; `partialSuccess` where spans do not fit |
 //! | `GET /v1/decisions/INDEX/proof` | C2SP tlog-proof of an entry |
 //! | `GET /log/…` | the tiled log |
+//!
+//! Decisions and spans are taken from whoever [`Access`] allows; others get 401. The log and its proofs are public.
 //!
 //! An answer of 200 means that the decisions are safe on disk. 400 and 413 will not be taken later either; 429 (the queue is
 //! full) and 503 (too many requests at once, or the server is stopping) may be, and say when to try.
@@ -16,7 +18,7 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -29,10 +31,12 @@ use tokio::{
 };
 
 use super::{
+    access::Access,
     book::{DecisionBook, Recorded},
     draft::DecisionDraft,
     entry::DecisionEntry,
     otlp::{read_spans, takes_spans},
+    otlp_protobuf,
     profile::{CheckedDecision, Profile},
     receipt::DecisionReceipt,
     recorder::{Clock, Recorder, RecorderError, RecorderOptions, RecorderThread},
@@ -48,6 +52,9 @@ pub const MOST_DECISIONS: usize = 4096;
 /// Most requests that are worked on at one time.
 const MOST_REQUESTS: usize = 64;
 
+/// Content type of OTLP in protobuf.
+const PROTOBUF: &str = "application/x-protobuf";
+
 /// How long requests that are under way may take once the server is told to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -60,6 +67,7 @@ struct Served {
     reader: LogReader,
     folder: PathBuf,
     requests: Semaphore,
+    access: Access,
 }
 
 /// A receiver, on threads of its own.
@@ -84,6 +92,7 @@ impl DecisionServer {
         book: DecisionBook,
         profiles: &[Arc<Profile>],
         options: RecorderOptions,
+        access: Access,
         listen: SocketAddr,
     ) -> io::Result<Self> {
         let mut by_endpoint = BTreeMap::new();
@@ -116,6 +125,7 @@ impl DecisionServer {
             reader,
             folder,
             requests: Semaphore::new(MOST_REQUESTS),
+            access,
         };
         let service = Router::new()
             .route("/v1/decisions", post(decisions))
@@ -189,6 +199,25 @@ impl Refusal {
         Self(StatusCode::BAD_REQUEST, message.into())
     }
 
+    /// Whether the same request may be taken later.
+    fn is_for_now(&self) -> bool {
+        matches!(
+            self.0,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        )
+    }
+
+    fn unless_allowed(served: &Served, headers: &HeaderMap) -> Result<(), Self> {
+        let given = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        if served.access.allows(given) {
+            return Ok(());
+        }
+        let message = "a bearer token of this server is needed".to_owned();
+        Err(Self(StatusCode::UNAUTHORIZED, message))
+    }
+
     fn busy() -> Self {
         Self(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -200,11 +229,10 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = Json(json!({"error": {"message": self.1}}));
-        let later = matches!(
-            self.0,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-        );
-        if later {
+        let later = self.is_for_now();
+        if self.0 == StatusCode::UNAUTHORIZED {
+            (self.0, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
+        } else if later {
             (self.0, [(header::RETRY_AFTER, "1")], body).into_response()
         } else {
             (self.0, body).into_response()
@@ -255,6 +283,7 @@ async fn decisions(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, Refusal> {
+    Refusal::unless_allowed(&served, &headers)?;
     let _permit = served.requests.try_acquire().map_err(|_| Refusal::busy())?;
     let lines = content_type(&headers) == "application/x-ndjson";
     let reader = Arc::clone(&served);
@@ -329,15 +358,53 @@ fn shown(recorded: &Recorded, receipt: Option<&DecisionReceipt>) -> Result<Value
     }))
 }
 
-async fn traces(
-    State(served): State<Arc<Served>>,
-    headers: HeaderMap,
+/// OTLP answers in the encoding that it was asked in, refusals too.
+async fn traces(State(served): State<Arc<Served>>, headers: HeaderMap, body: Bytes) -> Response {
+    let protobuf = content_type(&headers) == PROTOBUF;
+    let taken = take_spans(&served, &headers, protobuf, body).await;
+    if !protobuf {
+        // What OTLP says of requests that were taken in part.
+        let answer = taken.map(|refused| match refused.first() {
+            Some(reason) => json!({"partialSuccess": {
+                "rejectedSpans": refused.len().to_string(), "errorMessage": reason,
+            }}),
+            None => json!({}),
+        });
+        return answer.map(Json).into_response();
+    }
+    let kind = [(header::CONTENT_TYPE, PROTOBUF)];
+    match taken {
+        Ok(refused) => {
+            let reason = refused.first().map(String::as_str);
+            (kind, otlp_protobuf::response(refused.len(), reason)).into_response()
+        }
+        Err(refusal) => {
+            // INVALID_ARGUMENT, or UNAVAILABLE where it may be sent again.
+            let code = if refusal.is_for_now() { 14 } else { 3 };
+            let body = otlp_protobuf::status(code, &refusal.1);
+            let mut response = refusal.into_response();
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+            *response.body_mut() = body.into();
+            response
+        }
+    }
+}
+
+/// Records what fits, and gives back why the rest does not.
+async fn take_spans(
+    served: &Served,
+    headers: &HeaderMap,
+    protobuf: bool,
     body: Bytes,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Vec<String>, Refusal> {
+    Refusal::unless_allowed(served, headers)?;
     let _permit = served.requests.try_acquire().map_err(|_| Refusal::busy())?;
-    if content_type(&headers) != "application/json" {
-        let message = "spans are taken as application/json: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json";
-        return Err(Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.into()));
+    if !protobuf && content_type(headers) != "application/json" {
+        let message = format!("spans are taken as application/json and as {PROTOBUF}");
+        return Err(Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     let Some(profile) = served.spans.clone() else {
         return Err(Refusal(
@@ -346,22 +413,21 @@ async fn traces(
         ));
     };
     let spans = blocking(move || {
-        let request = serde_json::from_slice(&body).map_err(|e| Refusal::bad(format!("not JSON: {e}")))?;
+        let request = if protobuf {
+            otlp_protobuf::read_request(&body)
+                .ok_or_else(|| Refusal::bad("not an ExportTraceServiceRequest"))?
+        } else {
+            serde_json::from_slice(&body).map_err(|e| Refusal::bad(format!("not JSON: {e}")))?
+        };
         read_spans(&request, &profile).ok_or_else(|| {
             Refusal::bad("not an ExportTraceServiceRequest, or one with more than 4,096 spans")
         })
     })
     .await?;
     if !spans.decisions.is_empty() {
-        record(&served, spans.decisions).await?;
+        record(served, spans.decisions).await?;
     }
-    // What OTLP says of requests that were taken in part.
-    Ok(Json(match spans.refused.first() {
-        Some(reason) => json!({"partialSuccess": {
-            "rejectedSpans": spans.refused.len().to_string(), "errorMessage": reason,
-        }}),
-        None => json!({}),
-    }))
+    Ok(spans.refused)
 }
 
 async fn proof(State(served): State<Arc<Served>>, Path(index): Path<u64>) -> Result<String, Refusal> {
@@ -441,6 +507,10 @@ mod tests {
     }
 
     fn start(folder: &std::path::Path, queue: usize, delay: Duration) -> DecisionServer {
+        start_for(Access::open(), folder, queue, delay)
+    }
+
+    fn start_for(access: Access, folder: &std::path::Path, queue: usize, delay: Duration) -> DecisionServer {
         let mut book = open(folder, 1);
         let profiles: Vec<_> = [draft::tests::profile(), otlp::tests::profile()]
             .into_iter()
@@ -453,7 +523,8 @@ mod tests {
             merge_delay: 60,
             clock: Arc::new(|| UnixMillis(1_000_000)),
         };
-        DecisionServer::start(book, &profiles, options, "127.0.0.1:0".parse().unwrap()).unwrap()
+        let listen = "127.0.0.1:0".parse().unwrap();
+        DecisionServer::start(book, &profiles, options, access, listen).unwrap()
     }
 
     fn client() -> Client {
@@ -461,7 +532,12 @@ mod tests {
         Client::builder().no_proxy().build().unwrap()
     }
 
-    fn send(server: &DecisionServer, path: &str, kind: &str, body: String) -> Response {
+    fn send(
+        server: &DecisionServer,
+        path: &str,
+        kind: &str,
+        body: impl Into<reqwest::blocking::Body>,
+    ) -> Response {
         let url = format!("http://{}{path}", server.address());
         client()
             .post(url)
@@ -540,9 +616,41 @@ mod tests {
             (answer.status(), answer.text().unwrap().as_str()),
             (StatusCode::OK, "{}")
         );
-        let answer = send(&server, "/v1/traces", "application/x-protobuf", String::new());
+        let request = otlp_protobuf::tests::encode(&otlp::tests::request());
+        let answer = send(&server, "/v1/traces", PROTOBUF, request.clone());
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers()["content-type"], PROTOBUF);
+        assert!(answer.bytes().unwrap().is_empty(), "an empty message");
+        let refused = send(&server, "/v1/traces", PROTOBUF, request[1..].to_vec());
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(refused.bytes().unwrap()[..2], [8, 3], "google.rpc.Status");
+        let answer = send(&server, "/v1/traces", "text/plain", String::new());
         assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
-        assert_eq!(server.stop().unwrap().next_number("chat.example"), 1);
+        assert_eq!(server.stop().unwrap().next_number("chat.example"), 2);
+    }
+
+    #[test]
+    fn without_a_token_nothing_is_taken_and_the_log_is_public() {
+        let folder = tempfile::tempdir().unwrap();
+        let access = Access::tokens("a-token-of-the-clinic").unwrap();
+        let server = start_for(access, folder.path(), 1000, Duration::from_millis(1));
+        for path in ["/v1/decisions", "/v1/traces"] {
+            let refused = send(&server, path, "application/json", decision().to_string());
+            assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{path}");
+            assert_eq!(refused.headers()["www-authenticate"], "Bearer");
+        }
+        let url = format!("http://{}", server.address());
+        let taken = client()
+            .post(format!("{url}/v1/decisions"))
+            .bearer_auth("a-token-of-the-clinic")
+            .header("content-type", "application/json")
+            .body(decision().to_string())
+            .send()
+            .unwrap();
+        assert_eq!(taken.status(), StatusCode::OK);
+        let public = client().get(format!("{url}/log/checkpoint")).send().unwrap();
+        assert_eq!(public.status(), StatusCode::OK);
+        assert_eq!(server.stop().unwrap().next_number("loans.example/score"), 1);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Receiving decisions from elsewhere.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use counterweight_provenance::decision::{RecorderOptions, http::DecisionServer};
+use counterweight_provenance::decision::{Access, RecorderOptions, http::DecisionServer};
 
 use super::{Open, now};
 use crate::{
-    commands::{Context, log::sign_for_chain},
+    commands::{
+        Context,
+        log::{read, sign_for_chain},
+    },
     error::{CliError, Code},
     output::Answer,
 };
@@ -18,10 +21,23 @@ pub(super) struct Batching {
     pub(super) merge_delay: u64,
 }
 
+/// Who may hand in decisions.
+pub(super) fn access(tokens: Option<&Path>) -> Result<Access, CliError> {
+    let Some(file) = tokens else {
+        return Ok(Access::open());
+    };
+    Access::tokens(&String::from_utf8_lossy(&read(file)?)).map_err(|error| {
+        CliError::new(Code::BadValue, format!("{} has no tokens", file.display()))
+            .why(error.to_string())
+            .fix("write one token a line, such as openssl rand -base64 24 prints")
+    })
+}
+
 /// Receives until it is stopped, and records what was taken before it ends.
 pub(super) fn run(
     open: Open,
     batching: Batching,
+    access: Access,
     listen: SocketAddr,
     context: &Context,
 ) -> Result<Answer, CliError> {
@@ -39,7 +55,7 @@ pub(super) fn run(
         merge_delay: batching.merge_delay,
         clock: Arc::new(now),
     };
-    let server = DecisionServer::start(book, &profiles, options, listen).map_err(|error| {
+    let server = DecisionServer::start(book, &profiles, options, access, listen).map_err(|error| {
         if error.kind() == std::io::ErrorKind::InvalidInput {
             return CliError::new(Code::DecisionUnfit, error.to_string())
                 .fix("give one profile for each endpoint");
