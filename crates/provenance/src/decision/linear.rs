@@ -104,10 +104,21 @@ impl LinearParameters {
 }
 
 /// How far base + Σφ may be from the output: models sum in their own order.
-const TOLERANCE: f64 = 1e-9;
+pub(super) const TOLERANCE: f64 = 1e-9;
 
 /// Whether base + Σφ is the output, up to rounding of a sum of such terms.
 pub(super) fn is_accurate(
+    base: f64,
+    contributions: impl IntoIterator<Item = f64>,
+    link: Link,
+    output: f64,
+) -> bool {
+    is_accurate_within(TOLERANCE, base, contributions, link, output)
+}
+
+/// The same for a model that rounds more coarsely.
+pub(super) fn is_accurate_within(
+    tolerance: f64,
     base: f64,
     contributions: impl IntoIterator<Item = f64>,
     link: Link,
@@ -128,7 +139,7 @@ pub(super) fn is_accurate(
         Link::Logistic => (size / 4.0).max(1.0),
     };
     // Not a negated comparison: whatever is not a number is not accurate.
-    (expected - output).abs() <= TOLERANCE * scale
+    (expected - output).abs() <= tolerance * scale
 }
 
 #[cfg(test)]

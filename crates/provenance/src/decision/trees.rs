@@ -6,7 +6,7 @@
 //! recomputes it. Everything is IEEE 754 double precision in the order written here, trees in the order of the file, left
 //! before right: the same bits everywhere.
 //!
-//! Models are read from LightGBM's text format. Refused are categorical splits, linear leaves, several outputs per row, zero as
+//! Models are read from LightGBM's text format and from XGBoost's JSON ([`xgboost`]). Refused are categorical splits, linear leaves, several outputs per row, zero as
 //! missing, and objectives other than regression and binary classification.
 //!
 //! # Differences from LightGBM and `shap`
@@ -14,10 +14,12 @@
 //! - An input that is missing is refused rather than sent down a default branch.
 //! - Sums are in another order than theirs, so values agree to rounding only.
 
+mod xgboost;
+
 use counterweight_primitives::Sha256Digest;
 
 use super::{
-    linear::{Link, is_accurate},
+    linear::{Link, TOLERANCE, is_accurate_within},
     profile::{Explanation, Field, Profile, Role, as_number},
     value::{Value, ValueType},
 };
@@ -80,9 +82,25 @@ pub struct TreeEnsemble {
     trees: Vec<Tree>,
     link: Link,
     digest: Sha256Digest,
+    /// What the trees are added to.
+    bias: f64,
+    /// How far base and contributions may be from an output.
+    tolerance: f64,
 }
 
 impl TreeEnsemble {
+    /// Reads a model that LightGBM saved as text or XGBoost as JSON.
+    ///
+    /// # Errors
+    /// [`TreeError`].
+    pub fn read(text: &str) -> Result<Self, TreeError> {
+        if text.trim_start().starts_with('{') {
+            xgboost::read(text)
+        } else {
+            Self::from_lightgbm(text)
+        }
+    }
+
     /// Reads a model that LightGBM saved as text.
     ///
     /// # Errors
@@ -149,6 +167,8 @@ impl TreeEnsemble {
             trees,
             link: link.ok_or_else(|| wrong(1, "the model names no objective"))?,
             digest: Sha256Digest::of(text.as_bytes()),
+            bias: 0.0,
+            tolerance: TOLERANCE,
         })
     }
 
@@ -178,7 +198,7 @@ impl TreeEnsemble {
         }
         self.trees
             .iter()
-            .try_fold(0.0, |sum, tree| Some(sum + tree.value(row)?))
+            .try_fold(self.bias, |sum, tree| Some(sum + tree.value(row)?))
     }
 
     /// Base value and the contribution of each feature; none where the row has another number of features, or one that is
@@ -189,7 +209,7 @@ impl TreeEnsemble {
             return None;
         }
         let mut contributions = vec![0.0; row.len()];
-        let mut base = 0.0;
+        let mut base = self.bias;
         for tree in &self.trees {
             base += tree.expected();
             let root = if tree.nodes.is_empty() {
@@ -200,6 +220,18 @@ impl TreeEnsemble {
             tree.attribute(root, row, &mut contributions, Vec::new(), Step::root())?;
         }
         Some((base, contributions))
+    }
+
+    /// Whether base value and contributions add up to an output of this model, up to the rounding of whoever computed it.
+    #[must_use]
+    pub fn explains(&self, base: f64, contributions: &[f64], output: f64) -> bool {
+        is_accurate_within(
+            self.tolerance,
+            base,
+            contributions.iter().copied(),
+            self.link,
+            output,
+        )
     }
 }
 
@@ -255,9 +287,7 @@ pub(super) fn is_explained(
     };
     let numbers: Option<Vec<f64>> = explanation.iter().map(as_number).collect();
     match (numbers.as_deref(), as_number(output)) {
-        (Some([base, contributions @ ..]), Some(output)) => {
-            is_accurate(*base, contributions.iter().copied(), ensemble.link, output)
-        }
+        (Some([base, contributions @ ..]), Some(output)) => ensemble.explains(*base, contributions, output),
         _ => false,
     }
 }
