@@ -168,7 +168,7 @@ fn kill_again_and_again(rounds: std::ops::Range<u64>) {
             let entry = counterweight_provenance::decision::entry::DecisionEntry::decode(bytes)?;
             match entry.kind {
                 EntryKind::Decision { counter } => Some(counter),
-                EntryKind::Explanation { .. } => None,
+                EntryKind::Explanation { .. } | EntryKind::Correction { .. } => None,
             }
         });
         assert!(numbers.eq(0..book.next_number("kill.example")));

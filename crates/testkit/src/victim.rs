@@ -47,11 +47,24 @@ impl Victim {
     ///
     /// # Panics
     /// If it ends by itself before that.
-    pub fn kill_after(mut self, count: usize, delay: Duration) -> Vec<String> {
-        let mut announced = Vec::new();
-        while announced.len() < count {
+    pub fn kill_after(self, count: usize, delay: Duration) -> Vec<String> {
+        self.kill_after_mark("", count, delay)
+    }
+
+    /// As [`Victim::kill_after`], where only announcements that start with `mark` are counted: so it dies in a part of its work
+    /// that is chosen.
+    ///
+    /// # Panics
+    /// If it ends by itself before that.
+    pub fn kill_after_mark(mut self, mark: &str, count: usize, delay: Duration) -> Vec<String> {
+        let mut announced: Vec<String> = Vec::new();
+        let mut counted = 0;
+        while counted < count {
             let line = self.line().expect("the process works until it is killed");
-            announced.extend(line.strip_prefix(&self.prefix).map(str::to_owned));
+            if let Some(line) = line.strip_prefix(&self.prefix) {
+                counted += usize::from(line.starts_with(mark));
+                announced.push(line.to_owned());
+            }
         }
         sleep(delay);
         self.process.kill().expect("the process is still there");
@@ -61,6 +74,7 @@ impl Victim {
         }
         announced
     }
+
     /// The next line that is whole.
     fn line(&mut self) -> Option<String> {
         let mut line = String::new();
