@@ -6,6 +6,9 @@ mod dispute;
 mod serve;
 mod write;
 
+pub(super) use dispute::signed as signed_receipt;
+pub(super) use write::{Choice, disclosed};
+
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
@@ -16,6 +19,7 @@ use counterweight_chain::keys::LocalKey;
 use counterweight_primitives::{Address, ContentDigest, UnixMillis};
 use counterweight_provenance::{
     decision::{DecisionBook, Profile, ProfileDraft, SecretKey},
+    log::LogReader,
     signature,
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
@@ -88,7 +92,7 @@ pub(crate) enum Command {
         /// Add the explanation that was made later: its entry
         #[arg(long, value_name = "N", requires = "model", conflicts_with = "parameters")]
         explanation: Option<u64>,
-        /// The tree ensemble of that explanation, as LightGBM saved it
+        /// The tree ensemble of that explanation, as LightGBM saved it, or XGBoost as JSON
         #[arg(long, value_name = "FILE", requires = "explanation")]
         model: Option<PathBuf>,
         /// Where to write it
@@ -102,9 +106,22 @@ pub(crate) enum Command {
         /// Folder of the decisions
         #[arg(long, value_name = "DIR")]
         log: PathBuf,
-        /// The tree ensemble that the endpoint names, as LightGBM saved it
+        /// The tree ensemble that the endpoint names, as LightGBM saved it, or XGBoost as JSON
         #[arg(long, value_name = "FILE")]
         model: PathBuf,
+    },
+    /// Record a decision that replaces an earlier one about the same person; the earlier one stays
+    Correct {
+        /// Entry of what it replaces, counted from 0
+        index: u64,
+        /// The decision as it should have been: one JSON object
+        decision: PathBuf,
+        /// Folder of the decisions
+        #[arg(long, value_name = "DIR")]
+        log: PathBuf,
+        /// What endpoint, model and fields it has, where they changed
+        #[arg(long, value_name = "FILE")]
+        endpoint: Option<PathBuf>,
     },
     /// Check a disclosure, or a receipt against a proof: yes, no or unknown
     Verify {
@@ -166,6 +183,9 @@ pub(crate) enum Command {
         /// Promise in receipts that a checkpoint is anchored within this time
         #[arg(long, value_name = "TIME", default_value = MERGE_DELAY)]
         merge_delay: Seconds,
+        /// Take decisions only from those who have a bearer token of this file, one a line
+        #[arg(long, value_name = "FILE")]
+        tokens: Option<PathBuf>,
         /// Port to listen on; 0 for any free one
         #[arg(long, value_name = "N", default_value_t = 7422)]
         port: u16,
@@ -216,6 +236,15 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             let mut open = Open::new(log, None, &[], context)?;
             write::explain(&mut open, *index, model, log)
         }
+        Command::Correct {
+            index,
+            decision,
+            log,
+            endpoint,
+        } => {
+            let mut open = Open::new(log, None, endpoint.as_slice(), context)?;
+            write::correct(&mut open, *index, decision, log)
+        }
         Command::Verify {
             file,
             vkey,
@@ -247,22 +276,24 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             delay,
             queue,
             merge_delay,
+            tokens,
             port,
             host,
         } => {
+            let access = serve::access(tokens.as_deref())?;
             let open = Open::new(log, origin.as_deref(), endpoint, context)?;
             let batching = serve::Batching {
                 delay: delay.0,
                 queue: *queue,
                 merge_delay: merge_delay.0.as_secs(),
             };
-            serve::run(open, batching, (*host, *port).into(), context)
+            serve::run(open, batching, access, (*host, *port).into(), context)
         }
     }
 }
 
 /// Decisions that are open, with the key of whoever owns them.
-struct Open {
+pub(super) struct Open {
     book: DecisionBook,
     owner: Arc<LocalKey>,
     origin: String,
@@ -273,7 +304,31 @@ struct Open {
 }
 
 impl Open {
-    fn new(
+    /// The log's origin.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The log's public key.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The account that owns the log.
+    pub(super) fn account(&self) -> Address {
+        self.owner.account()
+    }
+
+    /// Reads the log.
+    pub(super) fn log(&self) -> LogReader {
+        self.book.log().reader()
+    }
+
+    /// Opens decisions, or begins them where an origin is given.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub(super) fn new(
         folder: &Path,
         origin: Option<&str>,
         profiles: &[PathBuf],

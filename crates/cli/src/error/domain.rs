@@ -61,6 +61,8 @@ impl From<DecisionError> for CliError {
             DecisionError::UnknownSubject => told(Code::NoDecision)
                 .why("nothing was recorded about them, or they were erased")
                 .fix("give the name as decisions have it"),
+            DecisionError::NotCorrected { .. } => told(Code::DecisionUnfit)
+                .fix("name the newest entry of the chain of corrections, and the same subject and endpoint"),
             DecisionError::NoDecision { .. } | DecisionError::NotExplained { .. } => {
                 told(Code::NoDecision).fix("give the number that recording it answered")
             }

@@ -113,6 +113,20 @@ pub enum DecisionError {
         /// Which entry.
         index: u64,
     },
+    /// What is to replace a decision is about somebody else, of another endpoint, or comes too late.
+    #[error(
+        "entry {index} cannot be replaced by this: {}",
+        newer.map_or_else(
+            || "it is about somebody else, or of another endpoint".to_owned(),
+            |newer| format!("entry {newer} replaced it already"),
+        )
+    )]
+    NotCorrected {
+        /// Which entry.
+        index: u64,
+        /// What replaced it, if that is why.
+        newer: Option<u64>,
+    },
     /// The decision was made under a profile that does not name this model, or lacks inputs.
     #[error(
         "entry {index} cannot be explained by this model: its profile names another, or inputs are missing"
@@ -137,12 +151,12 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// What a receipt promises for it, by a deadline.
+    /// What a receipt promises for it, by a deadline. Only decisions have numbers, and so receipts.
     #[must_use]
     pub fn promise(&self, log: LogId, deadline: counterweight_primitives::UnixSeconds) -> Promise {
         let counter = match self.entry.kind {
             EntryKind::Decision { counter } => counter,
-            EntryKind::Explanation { .. } => 0,
+            EntryKind::Explanation { .. } | EntryKind::Correction { .. } => 0,
         };
         Promise {
             log,
@@ -406,7 +420,7 @@ impl DecisionBook {
         now: UnixMillis,
     ) -> Result<Recorded, DecisionError> {
         let opened = self.open_record(index)?;
-        if !matches!(opened.entry.kind, EntryKind::Decision { .. }) {
+        if !opened.entry.kind.decides() {
             return Err(DecisionError::NoDecision { index });
         }
         let shown: Vec<_> = opened.values.into_iter().map(Some).collect();
@@ -433,6 +447,65 @@ impl DecisionBook {
             .into_iter()
             .next()
             .ok_or(DecisionError::NotExplained { index })
+    }
+
+    /// Appends a decision that replaces an earlier one about the same subject at the same endpoint. The earlier one stays, with its
+    /// proofs; [`DecisionBook::replaced_by`] leads from it to this. An erasure takes both along.
+    ///
+    /// # Errors
+    /// [`DecisionError::NotCorrected`], [`DecisionError::NoDecision`], and as [`DecisionBook::record`].
+    pub fn correct(&mut self, index: u64, decision: &CheckedDecision) -> Result<Recorded, DecisionError> {
+        let (profile, endpoint) = (decision.profile.id(), decision.profile.endpoint_id());
+        if !self.profiles.contains_key(&profile) {
+            return Err(DecisionError::UnknownProfile { id: profile });
+        }
+        let earlier = self.profile_of(index)?.endpoint_id();
+        let none = DecisionError::NoDecision { index };
+        let slot = self.segments.record(index)?.ok_or(none)?.slot;
+        let newer = self.replaced_by(index)?;
+        if newer.is_some() || earlier != endpoint || self.keys.find(&decision.subject) != Some(slot) {
+            return Err(DecisionError::NotCorrected { index, newer });
+        }
+        let entry = DecisionEntry {
+            kind: EntryKind::Correction { replaces: index },
+            flags: decision.flags,
+            time: decision.time,
+            profile,
+            commitment: Sha256Digest([0; 32]),
+        };
+        let record = Unsealed {
+            subject: Subject::Slot(slot),
+            values: &decision.values,
+            kept: decision.profile.given().len(),
+        };
+        let recorded = self.write([record].into_iter(), vec![entry], &[endpoint], Vec::new())?;
+        recorded
+            .into_iter()
+            .next()
+            .ok_or(DecisionError::NoDecision { index })
+    }
+
+    /// The correction of an entry, if there is one. Reads every later entry.
+    ///
+    /// # Errors
+    /// [`DecisionError::NoDecision`] where the entry decides nothing, [`DecisionError::Read`].
+    pub fn replaced_by(&self, index: u64) -> Result<Option<u64>, DecisionError> {
+        let reader = self.log.reader();
+        let entry = reader.entries(self.log.checkpoint(), index, 1)?.pop();
+        entry
+            .and_then(|(_, bytes)| DecisionEntry::decode(&bytes))
+            .filter(|entry| entry.kind.decides())
+            .ok_or(DecisionError::NoDecision { index })?;
+        let size = self.log.checkpoint().checkpoint().size;
+        for first in (index + 1..size).step_by(MOST_BATCH) {
+            for (place, bytes) in reader.entries(self.log.checkpoint(), first, MOST_BATCH as u64)? {
+                let kind = DecisionEntry::decode(&bytes).map(|entry| entry.kind);
+                if kind == Some(EntryKind::Correction { replaces: index }) {
+                    return Ok(Some(place));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Deletes the keys of subjects for good: none of their decisions can be opened again by anyone, and every proof
@@ -525,7 +598,7 @@ impl DecisionBook {
             values.push(value);
             rest = after;
         }
-        if matches!(entry.kind, EntryKind::Decision { .. }) {
+        if entry.kind.decides() {
             values = profile.complete(values).map_err(|_| differs())?;
         }
         secrets.derive(key, &record.nonce, index, values.len());

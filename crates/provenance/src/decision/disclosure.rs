@@ -263,7 +263,7 @@ impl DecisionBook {
         model: &str,
     ) -> Result<Vec<u8>, DecisionError> {
         let none = || DecisionError::NotExplained { index };
-        let ensemble = TreeEnsemble::from_lightgbm(model).map_err(|_| none())?;
+        let ensemble = TreeEnsemble::read(model).map_err(|_| none())?;
         let opened = self.open_record(explanation)?;
         let fields = explanation_fields(&ensemble);
         let names = opened.profile.explanation() == Some(Explanation::Trees(ensemble.digest()));
@@ -360,7 +360,7 @@ impl UncheckedDisclosure {
         let document = self.0;
         let bytes = hex::decode(&document.entry).map_err(|_| DisclosureError::Entry)?;
         let entry = DecisionEntry::decode(&bytes).ok_or(DisclosureError::Entry)?;
-        if !matches!(entry.kind, EntryKind::Decision { .. }) {
+        if !entry.kind.decides() {
             return Err(DisclosureError::Entry);
         }
         let (receipt, trusted) = included(&document.proof, &bytes, trust).map_err(DisclosureError::Proof)?;
@@ -424,7 +424,7 @@ impl Explained {
             return Err(DisclosureError::Entry);
         }
         let (receipt, _) = included(&self.proof, &bytes, trust).map_err(DisclosureError::Proof)?;
-        let ensemble = TreeEnsemble::from_lightgbm(&self.model).map_err(|_| DisclosureError::Parameters)?;
+        let ensemble = TreeEnsemble::read(&self.model).map_err(|_| DisclosureError::Parameters)?;
         if profile.explanation() != Some(Explanation::Trees(ensemble.digest())) {
             return Err(DisclosureError::Parameters);
         }

@@ -21,6 +21,19 @@ pub enum EntryKind {
         /// Place in the log of the decision.
         decision: u64,
     },
+    /// A decision that replaces an earlier one, which stays.
+    Correction {
+        /// Place in the log of what it replaces: a decision, or a correction.
+        replaces: u64,
+    },
+}
+
+impl EntryKind {
+    /// Whether it has the fields of a decision.
+    #[must_use]
+    pub fn decides(self) -> bool {
+        !matches!(self, Self::Explanation { .. })
+    }
 }
 
 /// What is told of a decision in public.
@@ -70,6 +83,7 @@ impl DecisionEntry {
         let (kind, number) = match self.kind {
             EntryKind::Decision { counter } => (1, counter),
             EntryKind::Explanation { decision } => (2, decision),
+            EntryKind::Correction { replaces } => (3, replaces),
         };
         let mut bytes = [0; ENTRY_BYTES];
         bytes[..4].copy_from_slice(TAG);
@@ -95,6 +109,7 @@ impl DecisionEntry {
         let kind = match kind {
             1 => EntryKind::Decision { counter: number },
             2 => EntryKind::Explanation { decision: number },
+            3 => EntryKind::Correction { replaces: number },
             _ => return None,
         };
         Some(Self {
@@ -116,12 +131,12 @@ mod tests {
     proptest! {
         #[test]
         fn entries_read_back_and_bytes_have_one_reading(
-            number: u64, time: u64, flags in 0_u8..8, explanation: bool, profile: [u8; 32], commitment: [u8; 32],
+            number: u64, time: u64, flags in 0_u8..8, kind in 0_u8..3, profile: [u8; 32], commitment: [u8; 32],
         ) {
-            let kind = if explanation {
-                EntryKind::Explanation { decision: number }
-            } else {
-                EntryKind::Decision { counter: number }
+            let kind = match kind {
+                0 => EntryKind::Decision { counter: number },
+                1 => EntryKind::Explanation { decision: number },
+                _ => EntryKind::Correction { replaces: number },
             };
             let entry = DecisionEntry {
                 kind,
@@ -136,7 +151,7 @@ mod tests {
         #[test]
         fn other_bytes_are_no_entry(mut bytes in proptest::collection::vec(any::<u8>(), ENTRY_BYTES), cut in 0..ENTRY_BYTES) {
             prop_assert_eq!(DecisionEntry::decode(&bytes[..cut]), None);
-            bytes[..6].copy_from_slice(b"CWD1\x03\x00");
+            bytes[..6].copy_from_slice(b"CWD1\x04\x00");
             prop_assert_eq!(DecisionEntry::decode(&bytes), None);
             bytes[..6].copy_from_slice(b"CWD1\x01\x08");
             prop_assert_eq!(DecisionEntry::decode(&bytes), None);

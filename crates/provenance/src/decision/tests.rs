@@ -153,12 +153,67 @@ fn numbers_of_an_endpoint_have_no_gaps_whoever_opens_the_book() {
         let recorded = book.record(&batch(&profile, &["Ada Lovelace"], 0..3)).unwrap();
         numbers.extend(recorded.iter().map(|r| match r.entry.kind {
             entry::EntryKind::Decision { counter } => counter,
-            entry::EntryKind::Explanation { .. } => u64::MAX,
+            _ => u64::MAX,
         }));
         assert!(book.record(&[]).unwrap().is_empty());
         book.check().unwrap();
     }
     assert!(numbers.into_iter().eq(0..12));
+}
+
+#[test]
+fn a_correction_replaces_a_decision_once_and_both_stay_provable() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut book = open(folder.path(), 1);
+    let profile = with_loans(&mut book);
+    let people = ["Ada Lovelace", "Robert Kahn"];
+    let recorded = book.record(&batch(&profile, &people, 30..34)).unwrap();
+    let first = recorded[0].index;
+    let [correct, other] = [40..41, 41..42].map(|ages| batch(&profile, &people[..1], ages).remove(0));
+    let stranger = batch(&profile, &["Robert Kahn"], 40..41).remove(0);
+    assert!(matches!(
+        book.correct(first, &stranger),
+        Err(DecisionError::NotCorrected { newer: None, .. })
+    ));
+    assert!(
+        matches!(book.correct(0, &correct), Err(DecisionError::NoDecision { .. })),
+        "a profile"
+    );
+    assert_eq!(book.replaced_by(first).unwrap(), None);
+    let corrected = book.correct(first, &correct).unwrap();
+    assert_eq!(
+        corrected.entry.kind,
+        entry::EntryKind::Correction { replaces: first }
+    );
+    assert_eq!(book.replaced_by(first).unwrap(), Some(corrected.index));
+    // Once: what comes later replaces the correction.
+    assert!(matches!(
+        book.correct(first, &other),
+        Err(DecisionError::NotCorrected { newer: Some(newer), .. }) if newer == corrected.index
+    ));
+    let again = book.correct(corrected.index, &other).unwrap();
+    assert_eq!(book.replaced_by(corrected.index).unwrap(), Some(again.index));
+    // It takes no number, and opens as any decision does; what it replaces opens too.
+    assert_eq!(book.next_number(profile.endpoint()), 4);
+    for index in [first, corrected.index, again.index] {
+        verify(&book.disclose(index, |_| true, true).unwrap()).unwrap();
+    }
+    assert_eq!(book.decisions_about("Ada Lovelace").unwrap().len(), 4);
+    drop(book);
+    let mut book = open(folder.path(), 2);
+    book.check().unwrap();
+    book.erase(&["Ada Lovelace"], "asked", UnixMillis(7)).unwrap();
+    for index in [first, corrected.index, again.index] {
+        assert!(matches!(
+            book.disclose(index, |_| true, true),
+            Err(DecisionError::Erased { .. })
+        ));
+        book.prove(index).unwrap();
+    }
+    assert!(matches!(
+        book.correct(again.index, &other),
+        Err(DecisionError::NotCorrected { .. })
+    ));
 }
 
 #[test]
@@ -283,7 +338,7 @@ fn a_decision_of_trees_is_explained_when_asked_and_anybody_computes_it_again() {
     let vectors: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     for case in vectors["cases"].as_array().unwrap() {
         let model = case["model"].as_str().unwrap();
-        let ensemble = TreeEnsemble::from_lightgbm(model).unwrap();
+        let ensemble = TreeEnsemble::read(model).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut book = open(folder.path(), 1);
         let field = |name: &str, role| profile::tests::field(name, role, ValueType::Number);

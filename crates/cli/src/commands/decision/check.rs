@@ -95,9 +95,10 @@ fn shown(disclosure: &Disclosure) -> Answer {
         ]);
         fields.push(json!({"name": field.name, "role": field.role, "value": value.to_json()}));
     }
-    let counter = match entry.kind {
-        EntryKind::Decision { counter } => counter,
-        EntryKind::Explanation { decision } => decision,
+    let (counter, what) = match entry.kind {
+        EntryKind::Decision { counter } => (Some(counter), format!("number {counter}")),
+        EntryKind::Correction { replaces } => (None, format!("in place of entry {replaces}")),
+        EntryKind::Explanation { decision } => (None, format!("about entry {decision}")),
     };
     let witnesses = disclosure.trusted().map_or_else(
         || "unknown  witnesses    only the log's own key was asked for".to_owned(),
@@ -124,6 +125,13 @@ fn shown(disclosure: &Disclosure) -> Answer {
         .json("size", tree.size)
         .json("endpoint", profile.endpoint())
         .json("counter", counter)
+        .json(
+            "replaces",
+            match entry.kind {
+                EntryKind::Correction { replaces } => Some(replaces),
+                _ => None,
+            },
+        )
         .json("time", entry.time.seconds().to_rfc3339())
         .json("model", profile.model().to_string())
         .json("reviewed", entry.flags.reviewed)
@@ -140,7 +148,7 @@ fn shown(disclosure: &Disclosure) -> Answer {
             tree.origin
         ))
         .line(format!(
-            "yes  decision     number {counter} of {}, {}",
+            "yes  decision     {what} of {}, {}",
             profile.endpoint(),
             entry.time.seconds().to_rfc3339()
         ))

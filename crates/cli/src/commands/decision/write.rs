@@ -149,23 +149,24 @@ fn check(open: &Open, line: &[u8]) -> Result<CheckedDecision, CliError> {
 }
 
 /// What a disclosure shows.
-pub(super) struct Choice<'a> {
+pub(in crate::commands) struct Choice<'a> {
     /// Names of fields; none for all.
-    pub(super) fields: Option<&'a [String]>,
-    pub(super) parameters: bool,
+    pub(in crate::commands) fields: Option<&'a [String]>,
+    /// Whether the parameters of the explanation go along.
+    pub(in crate::commands) parameters: bool,
     /// An explanation's entry, and the file of its model.
-    pub(super) explanation: Option<(u64, &'a Path)>,
+    pub(in crate::commands) explanation: Option<(u64, &'a Path)>,
 }
 
 /// Explains a decision of a tree ensemble.
 pub(super) fn explain(open: &mut Open, index: u64, model: &Path, folder: &Path) -> Result<Answer, CliError> {
-    let ensemble = TreeEnsemble::from_lightgbm(&read_model(model)?).map_err(|error| {
+    let ensemble = TreeEnsemble::read(&read_model(model)?).map_err(|error| {
         CliError::new(
             Code::DecisionUnfit,
             format!("{} cannot be explained", model.display()),
         )
         .why(error.to_string())
-        .fix("save it with LightGBM's save_model; docs/spec/decision.md says what is supported")
+        .fix("save it with save_model of LightGBM, or of XGBoost as JSON; docs/spec/decision.md says what is supported")
     })?;
     let recorded = open.book.explain(index, &ensemble, now())?;
     sign_for_chain(open.book.log_mut(), &open.owner)?;
@@ -183,28 +184,45 @@ pub(super) fn explain(open: &mut Open, index: u64, model: &Path, folder: &Path) 
         )))
 }
 
+/// Records a decision in place of an earlier one.
+pub(super) fn correct(
+    open: &mut Open,
+    index: u64,
+    decision: &Path,
+    folder: &Path,
+) -> Result<Answer, CliError> {
+    let checked = check(open, &crate::commands::log::read(decision)?)?;
+    let recorded = open.book.correct(index, &checked)?;
+    sign_for_chain(open.book.log_mut(), &open.owner)?;
+    Ok(Answer::new("decision-correct/1")
+        .json("replaces", index)
+        .json("index", recorded.index)
+        .json("entry", hex::encode(recorded.entry.encode()))
+        .line(format!("entry {} replaces entry {index}", recorded.index))
+        .id(recorded.index.to_string())
+        .next(format!(
+            "cw decision disclose {} --log {} --all --output FILE",
+            recorded.index,
+            folder.display()
+        )))
+}
+
 fn read_model(path: &Path) -> Result<String, CliError> {
     String::from_utf8(crate::commands::log::read(path)?).map_err(|_| {
         CliError::new(Code::BadValue, format!("{} is not text", path.display()))
-            .fix("give the file that LightGBM's save_model wrote")
+            .fix("give the file that save_model of LightGBM wrote, or of XGBoost as JSON")
     })
 }
 
-/// Writes a disclosure.
-pub(super) fn disclose(
+/// The bytes of a disclosure.
+///
+/// # Errors
+/// [`Code::UnknownName`] for a field that the decision does not have, and those of the decisions.
+pub(in crate::commands) fn disclosed(
     open: &Open,
     index: u64,
     choice: &Choice<'_>,
-    output: &Path,
-    context: &Context,
-) -> Result<Answer, CliError> {
-    if output.exists() && !context.global.yes {
-        return Err(CliError::new(
-            Code::AlreadyThere,
-            format!("{} is there already", output.display()),
-        )
-        .fix("choose another file with --output, or give --yes to replace it"));
-    }
+) -> Result<Vec<u8>, CliError> {
     let chosen = choice.fields.map(|fields| Chosen::new(fields.iter().cloned()));
     // The fields of an explanation made later are its model's, so a name that is of none is seen only without one.
     if let Some(chosen) = chosen.as_ref().filter(|_| choice.explanation.is_none()) {
@@ -223,17 +241,43 @@ pub(super) fn disclose(
         }
     }
     let is_chosen = |field: &Field| chosen.as_ref().is_none_or(|chosen| chosen.has(field));
-    let bytes = match choice.explanation {
+    Ok(match choice.explanation {
         Some((explanation, model)) => {
             open.book
                 .disclose_explained(index, is_chosen, explanation, &read_model(model)?)?
         }
         None => open.book.disclose(index, is_chosen, choice.parameters)?,
-    };
+    })
+}
+
+/// Writes a disclosure.
+pub(super) fn disclose(
+    open: &Open,
+    index: u64,
+    choice: &Choice<'_>,
+    output: &Path,
+    context: &Context,
+) -> Result<Answer, CliError> {
+    if output.exists() && !context.global.yes {
+        return Err(CliError::new(
+            Code::AlreadyThere,
+            format!("{} is there already", output.display()),
+        )
+        .fix("choose another file with --output, or give --yes to replace it"));
+    }
+    let bytes = disclosed(open, index, choice)?;
+    // Whoever is shown the old one should be told by whoever shows it.
+    let newer = open.book.replaced_by(index)?;
+    if let Some(newer) = newer {
+        context
+            .console
+            .warn(format!("entry {newer} replaced this decision"));
+    }
     fs::write(output, &bytes).map_err(|error| unwritable(output, &error))?;
     let key = &open.key;
     Ok(Answer::new("decision-disclose/1")
         .json("index", index)
+        .json("replaced_by", newer)
         .json("file", output.display().to_string())
         .json("bytes", bytes.len())
         .json("vkey", key.as_str())
