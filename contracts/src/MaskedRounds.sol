@@ -254,7 +254,8 @@ contract MaskedRounds is IMaskedRounds, ReentrancyGuardTransient {
         bool running = phase == ITrainingRounds.Phase.Enrolling || phase == ITrainingRounds.Phase.Running;
         uint128 bond = _held(record);
         uint64 heldUntil = record.postedAt == 0 ? 0 : record.postedAt + record.setting.disputeSeconds;
-        if (running || bond == 0 || block.timestamp <= heldUntil) revert BondHeld(study);
+        bool disputed = disputes.openDemands(study) != 0;
+        if (running || disputed || bond == 0 || block.timestamp <= heldUntil) revert BondHeld(study);
         record.released = true;
         emit BondReleased(study, record.depositor, bond);
         IERC20(record.setting.bondToken).safeTransfer(record.depositor, bond);

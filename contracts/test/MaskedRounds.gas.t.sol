@@ -71,6 +71,27 @@ contract MaskedRoundsGasTest is MaskMembers {
         _dispute(16);
     }
 
+    function test_gas_demands() public {
+        uint64 study = _masking(4, 4);
+        _drawn(study, 15);
+        Party[] memory parties = _upToShares(study, 0, 0);
+        bytes32[] memory sums = _honestSums(parties);
+        _post(study, 1, sums);
+        ISumDisputes.Group memory group = _group(parties, 0, sums);
+        uint128 deposit = disputes.depositOf(study);
+        _fund(stranger, address(disputes), 2 * uint256(deposit));
+        vm.prank(stranger);
+        disputes.demand(group, 0);
+        _snapshotOf("SumDisputes.demand", ", group of 4");
+        disputes.answer(group, 0, _block(_sum(parties[0]), 0));
+        _snapshotOf("SumDisputes.answer", ", group of 4");
+        vm.prank(stranger);
+        disputes.demand(group, 1);
+        vm.warp(block.timestamp + DISPUTE_SECONDS + 1);
+        disputes.settle(study, 1, 0, 1);
+        _snapshotOf("SumDisputes.settle", ", refuting");
+    }
+
     /// @dev One member dealt and dropped out. The whole is every transaction that a challenger sends.
     function _dispute(uint8 size) private {
         uint64 study = _masking(size, size);

@@ -146,6 +146,106 @@ contract SumDisputesTest is MaskMembers {
         vm.assertEq(masks.postedOf(study, 1).refuted, 1);
     }
 
+    // Demands
+
+    /// A root of nothing: no block of it can be shown, by anyone.
+    function test_demand_thatNobodyAnswersRefutesTheSum() public {
+        (Party[] memory parties, uint64 study) = _upToSums(5, 5, 0);
+        bytes32[] memory sums = new bytes32[](1);
+        sums[0] = "no vector has this root";
+        _post(study, 1, sums);
+        ISumDisputes.Group memory group = _group(parties, 0, sums);
+        uint128 deposit = _demand(group, 1);
+        vm.assertEq(deposit, (MASK_BOND + 99) / 100);
+        uint64 answerBy = uint64(block.timestamp) + DISPUTE_SECONDS;
+        vm.assertEq(disputes.openDemands(study), 1);
+        vm.expectRevert(abi.encodeWithSelector(ISumDisputes.WrongTime.selector, answerBy));
+        disputes.settle(study, 1, 0, 1);
+        ISumDisputes.Block memory part = _block(_sum(parties[0]), 1);
+        vm.expectRevert(_reason(ISumDisputes.NotInVector.selector, 255));
+        disputes.answer(group, 1, part);
+        vm.warp(answerBy + 1);
+        vm.expectRevert(abi.encodeWithSelector(ISumDisputes.WrongTime.selector, answerBy));
+        disputes.answer(group, 1, part);
+        disputes.settle(study, 1, 0, 1);
+        vm.assertEq(masks.postedOf(study, 1).refuted, 1);
+        vm.assertEq(token.balanceOf(stranger), MASK_BOND / 2 + deposit);
+        vm.assertEq(token.balanceOf(address(disputes)), 0);
+        vm.assertEq(disputes.openDemands(study), 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(ISumDisputes.WrongDemand.selector, ISumDisputes.DemandState.Settled)
+        );
+        disputes.settle(study, 1, 0, 1);
+        vm.expectRevert(abi.encodeWithSelector(ISumDisputes.AlreadyRefuted.selector, study, 1, 0));
+        disputes.demand(group, 0);
+    }
+
+    function test_answer_paysTheDepositToWhoPostedTheBond() public {
+        (Party[] memory parties, bytes32[] memory sums) = _posted(5, 5, 0, 0);
+        ISumDisputes.Group memory group = _group(parties, 0, sums);
+        (uint64 study, bytes[] memory sum) = (group.study, _sum(parties[0]));
+        uint128 deposit = _demand(group, 2);
+        _repeated(group, 2, ISumDisputes.DemandState.Open);
+        ISumDisputes.Block memory part = _block(sum, 2);
+        vm.expectEmit(address(disputes));
+        emit ISumDisputes.BlockShown(study, 1, 0, 2, part.words, part.path);
+        disputes.answer(group, 2, part);
+        vm.assertEq(token.balanceOf(coordinator), deposit);
+        vm.assertEq(token.balanceOf(address(disputes)), 0);
+        _repeated(group, 2, ISumDisputes.DemandState.Answered);
+        vm.expectRevert(
+            abi.encodeWithSelector(ISumDisputes.WrongDemand.selector, ISumDisputes.DemandState.Answered)
+        );
+        disputes.answer(group, 2, part);
+        vm.expectRevert(abi.encodeWithSelector(ISumDisputes.WrongDemand.selector, ISumDisputes.DemandState.None));
+        disputes.answer(group, 0, part);
+        vm.expectRevert(abi.encodeWithSelector(ISumDisputes.NoSuchBlock.selector, 3, 3));
+        disputes.demand(group, 3);
+        group.context = "other";
+        vm.expectRevert(abi.encodeWithSelector(ISumDisputes.UnknownGroup.selector, study, 1, 0));
+        disputes.demand(group, 1);
+    }
+
+    function test_release_waitsForOpenDemands() public {
+        (Party[] memory parties, bytes32[] memory sums) = _posted(5, 5, 0, 0);
+        ISumDisputes.Group memory group = _group(parties, 0, sums);
+        vm.warp(rounds.study(group.study).finishBy);
+        rounds.abandon(group.study);
+        _demand(group, 0);
+        vm.expectRevert(abi.encodeWithSelector(IMaskedRounds.BondHeld.selector, group.study));
+        masks.release(group.study);
+        disputes.answer(group, 0, _block(_sum(parties[0]), 0));
+        masks.release(group.study);
+    }
+
+    /// Two demands for a sum that is refuted by the first: the second one's deposit goes back.
+    function test_settle_givesBackTheDepositOfASumRefutedMeanwhile() public {
+        (Party[] memory parties, uint64 study) = _upToSums(5, 5, 0);
+        bytes32[] memory sums = new bytes32[](1);
+        sums[0] = "no vector has this root";
+        _post(study, 1, sums);
+        ISumDisputes.Group memory group = _group(parties, 0, sums);
+        uint128 deposit = _demand(group, 0);
+        _demand(group, 1);
+        vm.warp(block.timestamp + DISPUTE_SECONDS + 1);
+        disputes.settle(study, 1, 0, 1);
+        disputes.settle(study, 1, 0, 0);
+        vm.assertEq(token.balanceOf(stranger), MASK_BOND / 2 + 2 * deposit);
+        vm.assertEq(token.balanceOf(address(disputes)), 0);
+    }
+
+    function _demand(ISumDisputes.Group memory group, uint32 number) private returns (uint128 deposit) {
+        deposit = disputes.depositOf(group.study);
+        _fund(stranger, address(disputes), deposit);
+        vm.prank(stranger);
+        disputes.demand(group, number);
+    }
+
+    function _repeated(ISumDisputes.Group memory group, uint32 number, ISumDisputes.DemandState state) private {
+        vm.expectRevert(abi.encodeWithSelector(ISumDisputes.WrongDemand.selector, state));
+        disputes.demand(group, number);
+    }
+
     // What is not proof
 
     function test_openSeed_refusesWhatWasNotDealt() public {

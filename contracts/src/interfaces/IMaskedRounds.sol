@@ -16,7 +16,7 @@ interface IMaskedRounds {
     /// @param thresholdPercent 51 to 100. In a group of n, min(n - 1, floor((n - 1) * percent / 100) + 1) shares open a secret
     /// @param fewestSurvivors Fewest survivors of a group whose sum is opened, 3 to `groupSize`
     /// @param coordinates Words of a masked vector, at least 1
-    /// @param disputeSeconds How long after the last sums the bond stays, at least 1
+    /// @param disputeSeconds How long after the last sums the bond stays, and how long a demanded block may take; at least 1
     /// @param bond Lost for the first sum that is refuted, may be 0
     struct Setting {
         address bondToken;
@@ -317,7 +317,8 @@ interface IMaskedRounds {
     /// @param challenger Who showed it
     function refute(uint64 study, uint32 round, uint8 group, uint32 number, address challenger) external;
 
-    /// @notice Gives the bond back, once the study ended and `disputeSeconds` passed since the last sums; anyone may call
+    /// @notice Gives the bond back, once the study ended, `disputeSeconds` passed since the last sums and no demand waits; anyone may
+    /// call
     /// @param study The study
     function release(uint64 study) external;
 

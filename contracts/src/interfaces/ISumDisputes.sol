@@ -70,6 +70,61 @@ interface ISumDisputes {
         bytes32[] path;
     }
 
+    /// @notice How far a demand for a block got
+    enum DemandState {
+        None,
+        Open,
+        Answered,
+        Settled
+    }
+
+    /// @notice A demand to show a block of a posted sum
+    /// @param challenger Who demands it
+    /// @param answerBy Last second to show it
+    /// @param state How far it got
+    /// @param deposit What the challenger put down
+    struct Demand {
+        address challenger;
+        uint64 answerBy;
+        DemandState state;
+        uint128 deposit;
+    }
+
+    /// @notice Emitted when a block of a posted sum is demanded
+    /// @param study The study
+    /// @param round The round
+    /// @param group The group
+    /// @param number The block, counted from 0
+    /// @param challenger Who demands it
+    /// @param answerBy Last second to show it
+    /// @param deposit What the challenger put down
+    event BlockDemanded(
+        uint64 indexed study,
+        uint32 indexed round,
+        uint8 indexed group,
+        uint32 number,
+        address challenger,
+        uint64 answerBy,
+        uint128 deposit
+    );
+
+    /// @notice Emitted when a demanded block is shown. The hashes of its path are of all the other blocks: whoever knows the right sum sees
+    /// which of them to demand next.
+    /// @param study The study
+    /// @param round The round
+    /// @param group The group
+    /// @param number The block
+    /// @param words Its words
+    /// @param path To the posted root
+    event BlockShown(
+        uint64 indexed study,
+        uint32 indexed round,
+        uint8 indexed group,
+        uint32 number,
+        bytes32[2] words,
+        bytes32[] path
+    );
+
     /// @notice Emitted when the seed of a mask is shown
     /// @param context The group
     /// @param low Lower place of the pair
@@ -113,6 +168,19 @@ interface ISumDisputes {
     /// @param number The block
     error SumHolds(uint32 number);
 
+    /// @notice The vector has no such block
+    /// @param number The block given
+    /// @param count How many there are
+    error NoSuchBlock(uint32 number, uint256 count);
+
+    /// @notice The demand is not in the state this needs
+    /// @param state Where it is
+    error WrongDemand(DemandState state);
+
+    /// @notice The time for this has not come, or has passed
+    /// @param answerBy Last second to show the block
+    error WrongTime(uint64 answerBy);
+
     /// @notice The sum was refuted already
     /// @param study The study
     /// @param round The round
@@ -136,6 +204,34 @@ interface ISumDisputes {
     /// @param posted That block of the posted sum
     /// @param masked That block of each survivor's vector, in order of places
     function disputeSum(Group calldata group, uint32 number, Block calldata posted, Block[] calldata masked) external;
+
+    /// @notice Demands that a block of a posted sum be shown within `disputeSeconds`. Takes a deposit, so that an honest coordinator is paid
+    /// for its answers.
+    /// @param group The group
+    /// @param number The block, counted from 0
+    function demand(Group calldata group, uint32 number) external;
+
+    /// @notice Shows a demanded block; anyone may. The deposit goes to who posted the bond
+    /// @param group The group
+    /// @param number The block
+    /// @param part The block
+    function answer(Group calldata group, uint32 number, Block calldata part) external;
+
+    /// @notice Ends a demand that was not answered in time: the sum is refuted, and the deposit goes back
+    /// @param study The study
+    /// @param round The round
+    /// @param group The group
+    /// @param number The block
+    function settle(uint64 study, uint32 round, uint8 group, uint32 number) external;
+
+    /// @notice A demand for a block
+    function demandOf(uint64 study, uint32 round, uint8 group, uint32 number) external view returns (Demand memory);
+
+    /// @notice How many demands of a study wait for an answer; the bond stays while there are any
+    function openDemands(uint64 study) external view returns (uint256);
+
+    /// @notice What a demand takes: a hundredth of the bond, rounded up
+    function depositOf(uint64 study) external view returns (uint128);
 
     /// @notice Seed of a mask that was opened, 0 otherwise; a self-mask has one place twice
     function seedOf(bytes32 context, uint8 low, uint8 high) external view returns (bytes32);

@@ -20,6 +20,11 @@ library MaskedSums {
     /// @dev Place that stands for the posted sum in {ISumDisputes-NotInVector}.
     uint256 internal constant SUM = 255;
 
+    /// @dev Blocks of a vector.
+    function blocks(uint256 coordinates) internal pure returns (uint256) {
+        return (coordinates + WORDS - 1) / WORDS;
+    }
+
     function hashOf(ISumDisputes.Group calldata group) internal pure returns (bytes32) {
         bytes32[] memory seats = new bytes32[](group.seats.length);
         for (uint256 i = 0; i < seats.length; ++i) {

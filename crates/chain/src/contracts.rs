@@ -54,6 +54,7 @@ pub fn enum_name(ty: &InternalType, value: U256) -> Option<&'static str> {
             "ClaimantWon",
             "Returned",
         ],
+        ("ISumDisputes", "DemandState") => &["None", "Open", "Answered", "Settled"],
         ("IDecisionReceipts", "State") => &["None", "Open", "Kept", "Broken"],
         ("IInferenceDispute", "Lane") => &["Open", "Sealed", "Private"],
         ("IInferenceDispute", "Status") => &["None", "Pending", "Accepted", "Rejected"],
@@ -129,6 +130,7 @@ mod masked_rounds {
 }
 
 /// `contracts/src/interfaces/ISumDisputes.sol`.
+#[expect(missing_docs, reason = "made by a macro; the interface holds the text")]
 mod sum_disputes {
     alloy_sol_types::sol!(
         #![sol(abi, extra_derives(Debug, PartialEq, Eq))]

@@ -29,7 +29,7 @@ pub use inference::{InferenceCheck, RegisteredModel};
 pub use receipts::{LoggedDispute, ReceiptBond, ReceiptDispute, ReceiptState};
 pub use refusal::Refusal;
 pub use studies::{CollectionPublication, ModelPublication};
-pub use sums::SumRefuted;
+pub use sums::{BlockDemand, SumRefuted};
 pub use tokens::TokenDescription;
 
 use crate::address::{from_evm, to_evm};

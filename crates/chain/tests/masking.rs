@@ -9,7 +9,9 @@ use counterweight_federated::ledger::masking::{
     MaskDealing, MaskLedger as _, MaskReader as _, MaskRound, MaskSetting,
 };
 use counterweight_federated::ledger::{StudyLedger as _, StudyReader as _, StudyTerms};
-use counterweight_federated::masking::refutation::refute;
+use counterweight_federated::masking::refutation::{
+    NextStep, Refutation, next_step, open_block, refute, refute_block,
+};
 use counterweight_federated::masking::roots::{shares_root, vector_leaves, vector_root};
 use counterweight_federated::masking::{
     Announcement, Dealing, Group, Member, Place, PublicKey, Unmasking, recover,
@@ -29,6 +31,8 @@ use support::{Deployed, TestChain};
 on_every_chain! {
     a_masked_round_is_recorded_step_by_step
     a_lying_coordinator_loses_its_bond
+    a_root_of_nothing_is_refuted_by_silence
+    a_hidden_wrong_block_is_found_by_demands
     an_honest_sum_cannot_be_refuted
     steps_out_of_turn_are_refused_with_the_reason
     an_expired_masked_round_starts_again
@@ -198,6 +202,14 @@ impl Study {
         }
     }
 
+    fn funded_challenger(&self) -> ContractLedger {
+        let challenger = self.deployed.ledger(6);
+        self.coordinator
+            .mint_development_tokens(challenger.account(), Amount(1_000))
+            .unwrap();
+        challenger
+    }
+
     fn group(&self, context: [u8; 32]) -> Group {
         Group {
             context,
@@ -229,7 +241,7 @@ struct Opening {
 }
 
 impl Opening {
-    fn refute(&self, posted: &[i32]) -> Option<counterweight_federated::masking::refutation::Refutation> {
+    fn refute(&self, posted: &[i32]) -> Option<Refutation> {
         refute(
             &self.group,
             &self.announced,
@@ -311,6 +323,69 @@ fn a_lying_coordinator_loses_its_bond(chain: &dyn TestChain) {
     // Said before, and everything is open: nothing is sent but the dispute, which is refused.
     let again = challenger.refute_sum(s.study, &record, 0, &refutation);
     assert!(refused(again).starts_with("AlreadyRefuted("));
+}
+
+fn a_root_of_nothing_is_refuted_by_silence(chain: &dyn TestChain) {
+    let s = Study::masking(chain);
+    let opening = s.up_to_sums(chain);
+    let nothing = Sha256Digest::of(b"nothing");
+    s.coordinator
+        .post_sums(s.study, opening.round, &[nothing])
+        .unwrap();
+    let challenger = s.funded_challenger();
+    let record = s.record(opening.round);
+    assert_eq!(next_step(&opening.sum, &BTreeMap::new()), NextStep::Demand(0));
+    let answer_by = challenger.demand_block(s.study, &record, 0, 0).unwrap();
+    let demands = challenger.block_demands(s.study).unwrap();
+    assert_eq!(
+        (demands.len(), demands[0].answer_by, demands[0].open),
+        (1, answer_by, true)
+    );
+    assert!(refused(challenger.settle_demand(s.study, &demands[0])).starts_with("WrongTime("));
+    chain.advance(3_601);
+    challenger.settle_demand(s.study, &demands[0]).unwrap();
+    assert_eq!(s.record(opening.round).refuted, [0]);
+    assert!(!challenger.block_demands(s.study).unwrap()[0].open);
+}
+
+fn a_hidden_wrong_block_is_found_by_demands(chain: &dyn TestChain) {
+    let s = Study::masking(chain);
+    let opening = s.up_to_sums(chain);
+    let mut wrong = opening.sum.clone();
+    wrong[20] ^= 1;
+    s.post(opening.round, &wrong);
+    let challenger = s.funded_challenger();
+    let record = s.record(opening.round);
+    let mut shown = BTreeMap::new();
+    let (number, posted) = loop {
+        match next_step(&opening.sum, &shown) {
+            NextStep::Demand(number) => {
+                challenger.demand_block(s.study, &record, 0, number).unwrap();
+                let block = open_block(&wrong, number);
+                s.coordinator
+                    .answer_block(s.study, &record, 0, number, &block)
+                    .unwrap();
+            }
+            NextStep::Refute { number, posted } => break (number, posted),
+            NextStep::Nothing => panic!("the sum is wrong"),
+        }
+        for demand in challenger.block_demands(s.study).unwrap() {
+            shown.insert(demand.number, demand.shown.unwrap());
+        }
+    };
+    assert_eq!(number, 1);
+    let refutation = refute_block(
+        &opening.group,
+        &opening.dealings,
+        &opening.masked,
+        &opening.unmaskings,
+        number,
+        posted,
+    );
+    challenger
+        .refute_sum(s.study, &record, 0, &refutation.unwrap())
+        .unwrap();
+    assert_eq!(s.record(opening.round).refuted, [0]);
 }
 
 fn an_honest_sum_cannot_be_refuted(chain: &dyn TestChain) {

@@ -4,14 +4,15 @@
 //! transaction for each secret and one for the block. Rules: `docs/spec/masked-rounds.md`.
 
 use alloy_primitives::B256;
+use alloy_sol_types::SolEvent as _;
 use counterweight_federated::ledger::LedgerError;
-use counterweight_federated::ledger::masking::{MaskDraw, MaskRound};
+use counterweight_federated::ledger::masking::{MaskDraw, MaskReader as _, MaskRound};
 use counterweight_federated::masking::Place;
 use counterweight_federated::masking::refutation::{OpenedBlock, OpenedSecret, Refutation};
-use counterweight_primitives::{Address, Amount, Sha256Digest, StudyId};
+use counterweight_primitives::{Address, Amount, MemberIndex, Round, Sha256Digest, StudyId, UnixSeconds};
 
-use super::{ContractLedger, Failure};
-use crate::address::from_evm;
+use super::{ContractLedger, Failure, decode, is, topic};
+use crate::address::{from_evm, to_evm};
 use crate::contracts::{IMaskUser, IMaskedRounds, ISumDisputes as Contract};
 
 /// How a sum was refuted.
@@ -25,7 +26,75 @@ pub struct SumRefuted {
     pub burnt: Amount,
 }
 
+/// A demand to show a block of a posted sum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockDemand {
+    /// The round.
+    pub round: Round,
+    /// The group.
+    pub group: u8,
+    /// The block, counted from 0.
+    pub number: u32,
+    /// Who demands it.
+    pub challenger: Address,
+    /// Last second to show it.
+    pub answer_by: UnixSeconds,
+    /// Whether it waits for an answer.
+    pub open: bool,
+    /// The block, if it was shown.
+    pub shown: Option<OpenedBlock>,
+}
+
 impl<S> ContractLedger<S> {
+    /// Every block of a study's sums that was ever demanded, in order.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn block_demands(&self, study: StudyId) -> Result<Vec<BlockDemand>, LedgerError> {
+        let disputes = self.sum_disputes()?;
+        let signatures = [
+            Contract::BlockDemanded::SIGNATURE_HASH,
+            Contract::BlockShown::SIGNATURE_HASH,
+        ];
+        let mut demands: Vec<BlockDemand> = Vec::new();
+        for log in &self.events(disputes, &signatures, Some(topic(study.0)))? {
+            if is::<Contract::BlockDemanded>(log) {
+                let event: Contract::BlockDemanded = decode(log)?;
+                let call = Contract::demandOfCall {
+                    study: study.0,
+                    round: event.round,
+                    group: event.group,
+                    number: event.number,
+                };
+                let state = self.ask(disputes, &call)?.state;
+                demands.push(BlockDemand {
+                    round: Round(event.round),
+                    group: event.group,
+                    number: event.number,
+                    challenger: from_evm(event.challenger),
+                    answer_by: UnixSeconds(event.answerBy),
+                    open: state == Contract::DemandState::Open,
+                    shown: None,
+                });
+            } else {
+                let event: Contract::BlockShown = decode(log)?;
+                let demanded = demands.iter_mut().find(|demand| {
+                    (demand.round.0, demand.group, demand.number) == (event.round, event.group, event.number)
+                });
+                let demanded = demanded.ok_or_else(|| Failure::malformed("a block that nobody demanded"))?;
+                let mut words = [0; 64];
+                for (half, word) in words.chunks_exact_mut(32).zip(&event.words) {
+                    half.copy_from_slice(word.as_slice());
+                }
+                demanded.shown = Some(OpenedBlock {
+                    words,
+                    path: event.path.iter().map(|hash| Sha256Digest(hash.0)).collect(),
+                });
+            }
+        }
+        Ok(demands)
+    }
+
     /// `SumDisputes` of this deployment.
     fn sum_disputes(&self) -> Result<Address, LedgerError> {
         Ok(from_evm(
@@ -65,6 +134,66 @@ impl<S> ContractLedger<S> {
 }
 
 impl ContractLedger {
+    /// Demands that a block of a group's posted sum be shown; puts the deposit down, approving it first where needed.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; so for all below.
+    pub fn demand_block(
+        &self,
+        study: StudyId,
+        round: &MaskRound,
+        index: usize,
+        number: u32,
+    ) -> Result<UnixSeconds, LedgerError> {
+        let disputes = self.sum_disputes()?;
+        let deposit = self.ask(disputes, &Contract::depositOfCall { study: study.0 })?;
+        if let Some(setting) = self.mask_setting(study)? {
+            self.approve(setting.bond_token, disputes, Amount(deposit))?;
+        }
+        let call = Contract::demandCall {
+            group: self.recorded_group(study, round, index)?,
+            number,
+        };
+        let event: Contract::BlockDemanded = self.send_for(disputes, &call)?;
+        Ok(UnixSeconds(event.answerBy))
+    }
+
+    /// Shows a demanded block of a group's posted sum.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn answer_block(
+        &self,
+        study: StudyId,
+        round: &MaskRound,
+        index: usize,
+        number: u32,
+        shown: &OpenedBlock,
+    ) -> Result<(), LedgerError> {
+        let call = Contract::answerCall {
+            group: self.recorded_group(study, round, index)?,
+            number,
+            part: block(shown),
+        };
+        self.send(self.sum_disputes()?, &call)?;
+        Ok(())
+    }
+
+    /// Refutes a sum by a demand that was not answered in time.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn settle_demand(&self, study: StudyId, demand: &BlockDemand) -> Result<(), LedgerError> {
+        let call = Contract::settleCall {
+            study: study.0,
+            round: demand.round.0,
+            group: demand.group,
+            number: demand.number,
+        };
+        self.send(self.sum_disputes()?, &call)?;
+        Ok(())
+    }
+
     /// Opens what seeds are not open yet and refutes the posted sum of a group.
     ///
     /// # Errors
@@ -111,13 +240,13 @@ impl ContractLedger {
             masked: refutation.masked.iter().map(block).collect(),
         };
         let inclusion = self.send(disputes, &call)?;
-        let masks = crate::address::to_evm(self.masked_rounds()?);
+        let masks = to_evm(self.masked_rounds()?);
         let log = inclusion
             .logs
             .iter()
-            .find(|log| log.address == masks && super::is::<IMaskedRounds::SumRefuted>(log))
+            .find(|log| log.address == masks && is::<IMaskedRounds::SumRefuted>(log))
             .ok_or_else(|| Failure::malformed("a dispute that logged no refutation"))?;
-        let event: IMaskedRounds::SumRefuted = super::decode(log)?;
+        let event: IMaskedRounds::SumRefuted = decode(log)?;
         Ok(SumRefuted {
             number: event.number,
             reward: Amount(event.reward),
@@ -136,7 +265,7 @@ fn group_of(
     let unknown = || Failure::malformed(format!("round {} has no group {index}", round.round));
     let members = drawn.groups.get(index).ok_or_else(unknown)?;
     let survivors = round.survivors.unwrap_or_default();
-    let found = |list: &[(counterweight_primitives::MemberIndex, Sha256Digest)], member| {
+    let found = |list: &[(MemberIndex, Sha256Digest)], member| {
         let root = list.iter().find(|(from, _)| *from == member);
         root.map_or(B256::ZERO, |(_, root)| root.0.into())
     };

@@ -89,7 +89,24 @@ pub fn refute(
     let Some(at) = wrong else {
         return Ok(None);
     };
-    let number = at / BLOCK_WORDS;
+    // A vector's length is at most 2^32 words on the ledger.
+    let number = (at / BLOCK_WORDS) as u32;
+    let shown = open_block(posted, number);
+    refute_block(group, dealings, masked, unmaskings, number, shown).map(Some)
+}
+
+/// What refutes a sum of which one wrong block is known.
+///
+/// # Errors
+/// [`RecoverError::TooFewShares`].
+pub fn refute_block(
+    group: &Group,
+    dealings: &[Dealing],
+    masked: &BTreeMap<Place, Vec<u32>>,
+    unmaskings: &[Unmasking],
+    number: u32,
+    posted: OpenedBlock,
+) -> Result<Refutation, RecoverError> {
     let survivors: BTreeSet<Place> = masked.keys().copied().collect();
     let (mut seeds, mut keys) = (Vec::new(), Vec::new());
     let mut dealings: Vec<_> = dealings.iter().collect();
@@ -101,16 +118,101 @@ pub fn refute(
             keys.push(open(group, dealing, Kind::Key, unmaskings)?);
         }
     }
-    let posted: Vec<u32> = posted.iter().map(|word| *word as u32).collect();
-    Ok(Some(Refutation {
+    Ok(Refutation {
         seeds,
         keys,
         survivors: survivors.into_iter().collect(),
-        // A vector's length is at most 2^32 words on the ledger.
-        number: number as u32,
-        posted: block(&posted, number),
+        number,
+        posted,
         masked: masked.values().map(|vector| block(vector, number)).collect(),
-    }))
+    })
+}
+
+/// A block of a sum with its path, as a demand for it is answered.
+#[must_use]
+pub fn open_block(sum: &[i32], number: u32) -> OpenedBlock {
+    block(&bits(sum), number)
+}
+
+/// What to do about a posted root that is not the right sum's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextStep {
+    /// Demand this block: what was shown does not tell yet which one is wrong.
+    Demand(u32),
+    /// This block was shown and is wrong.
+    Refute {
+        /// The block, counted from 0.
+        number: u32,
+        /// As it was shown.
+        posted: OpenedBlock,
+    },
+    /// Everything that differs was shown, and no coordinate is wrong: only what fills up the last block is.
+    Nothing,
+}
+
+/// Decides from the right sum and the blocks that were shown so far. Each shown block tells the roots of all the others, so a
+/// wrong block among n is found with at most about log2 n demands.
+#[must_use]
+pub fn next_step(right: &[i32], shown: &BTreeMap<u32, OpenedBlock>) -> NextStep {
+    let words = bits(right);
+    let leaves = vector_leaves(&words);
+    let hashes = leaf_hashes(&leaves);
+    for (number, posted) in shown {
+        let from = *number as usize * BLOCK_WORDS;
+        let coordinates = right.len().saturating_sub(from).min(BLOCK_WORDS) * 4;
+        let own = leaves.get(*number as usize);
+        if own.is_some_and(|own| own[..coordinates] != posted.words[..coordinates]) {
+            return NextStep::Refute {
+                number: *number,
+                posted: posted.clone(),
+            };
+        }
+    }
+    // Before anything was shown any block may be wrong; afterwards one behind a hash that is.
+    let mut candidates = Vec::new();
+    if shown.is_empty() {
+        candidates.push((0, hashes.len()));
+    }
+    for (number, posted) in shown {
+        let ranges = sibling_ranges(*number as usize, hashes.len());
+        let differing = ranges.into_iter().zip(&posted.path).filter(|((from, to), hash)| {
+            let part = hashes.get(*from..*to);
+            part.is_some_and(|part| root(part) != **hash)
+        });
+        candidates.extend(differing.map(|(range, _)| range));
+    }
+    // The smallest part first: each demand in it at least halves what is left.
+    candidates.sort_by_key(|(from, to)| to - from);
+    // A vector's length is at most 2^32 words on the ledger.
+    let hidden = |(from, to): (usize, usize)| {
+        (from..to)
+            .map(|number| number as u32)
+            .find(|number| !shown.contains_key(number))
+    };
+    let next = candidates.into_iter().find_map(hidden);
+    next.map_or(NextStep::Nothing, NextStep::Demand)
+}
+
+/// Which leaves stand behind each hash of a path, from the leaf up.
+fn sibling_ranges(index: usize, size: usize) -> Vec<(usize, usize)> {
+    let (mut start, mut end) = (0, size);
+    let mut ranges = Vec::new();
+    while end - start > 1 {
+        let middle = start + (end - start).next_power_of_two() / 2;
+        if index < middle {
+            ranges.push((middle, end));
+            end = middle;
+        } else {
+            ranges.push((start, middle));
+            start = middle;
+        }
+    }
+    ranges.reverse();
+    ranges
+}
+
+fn bits(sum: &[i32]) -> Vec<u32> {
+    sum.iter().map(|word| *word as u32).collect()
 }
 
 fn open(
@@ -142,8 +244,9 @@ fn open(
     })
 }
 
-fn block(words: &[u32], number: usize) -> OpenedBlock {
+fn block(words: &[u32], number: u32) -> OpenedBlock {
     let leaves = vector_leaves(words);
+    let number = number as usize;
     OpenedBlock {
         words: leaves.get(number).copied().unwrap_or([0; 4 * BLOCK_WORDS]),
         path: Leaves(leaf_hashes(&leaves)).path(number),
@@ -171,3 +274,6 @@ impl Nodes for Leaves {
         Ok(root(part.ok_or(ProofError::BeyondTree { index, size })?))
     }
 }
+
+#[cfg(test)]
+mod tests;
