@@ -173,12 +173,72 @@ impl Valuation {
         Ok(self.rounds.last().expect("just pushed"))
     }
 
+    /// Values one closed round of which only groups are known: a group's value is how much higher the loss is without it,
+    /// and each of its members gets an equal part, towards zero.
+    ///
+    /// # Errors
+    /// [`ContributionError`].
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a round before and after, and each is used once"
+    )]
+    pub fn observe_groups(
+        &mut self,
+        round: Round,
+        base: &Parameters,
+        optimiser: &ServerOptimiser,
+        all: &WeightedSum,
+        groups: &[Vec<MemberIndex>],
+        without: impl Fn(usize) -> Result<Option<WeightedSum>, RuleError> + Sync,
+        holdout: &Dataset,
+    ) -> Result<&RoundValue, ContributionError> {
+        let members = self.members;
+        let mut seen = 0_u64;
+        for member in groups.iter().flatten().copied() {
+            if usize::from(member.0) >= members || member.0 >= MOST_MEMBERS {
+                return Err(ContributionError::UnknownMember { member, members });
+            }
+            if seen & 1 << member.0 != 0 {
+                return Err(ContributionError::Twice { member });
+            }
+            seen |= 1 << member.0;
+        }
+        let loss_nano = loss_after(base, optimiser, Some(all), holdout)?;
+        let values = groups
+            .par_iter()
+            .enumerate()
+            .map(|(index, group)| {
+                let sum = without(index)?;
+                let value = loss_after(base, optimiser, sum.as_ref(), holdout)? - loss_nano;
+                let value_nano = value / i64::try_from(group.len().max(1)).unwrap_or(i64::MAX);
+                let part = |member: &MemberIndex| MemberValue {
+                    member: *member,
+                    value_nano,
+                };
+                Ok(group.iter().map(part).collect::<Vec<_>>())
+            })
+            .collect::<Result<Vec<_>, ContributionError>>()?;
+        let mut values = values.concat();
+        values.sort_unstable_by_key(|value| value.member);
+        self.rounds.push(RoundValue {
+            round,
+            loss_nano,
+            values,
+        });
+        Ok(self.rounds.last().expect("just pushed"))
+    }
+
     /// Counts one closed round of a study without a hold-out: every survivor is worth the same.
     pub fn count(&mut self, round: Round, updates: &[CheckedUpdate]) {
-        let mut values: Vec<MemberValue> = updates
-            .iter()
-            .map(|update| MemberValue {
-                member: update.get().member,
+        self.count_members(round, updates.iter().map(|update| update.get().member));
+    }
+
+    /// As [`Valuation::count`], of members.
+    pub fn count_members(&mut self, round: Round, survivors: impl IntoIterator<Item = MemberIndex>) {
+        let mut values: Vec<MemberValue> = survivors
+            .into_iter()
+            .map(|member| MemberValue {
+                member,
                 value_nano: 1,
             })
             .filter(|value| usize::from(value.member.0) < self.members)

@@ -9,6 +9,7 @@
 //! nothing else: not on order, transport, time or restarts.
 
 pub mod in_process;
+mod masked;
 mod patience;
 mod replay;
 mod round;
@@ -28,6 +29,7 @@ use crate::{
     contribution::{ContributionError, ContributionReport, RoundValue},
     journal::{Journal, JournalError},
     ledger::{LedgerError, Phase, StudyLedger, StudyState},
+    masked::record::MaskRecord,
     parameters::Parameters,
     round::{Absence, Refusal},
     study::terms::PublicTerms,
@@ -135,6 +137,8 @@ pub struct Delivery {
 pub enum Content {
     /// The bytes of an update.
     Update(Vec<u8>),
+    /// The bytes of a record of a masked round.
+    Masked(MaskRecord, Vec<u8>),
     /// It takes no part in the round, in its own words.
     Decline(String),
 }
@@ -159,6 +163,9 @@ pub trait Members {
 
     /// The next thing a member sent, or nothing after `wait`.
     fn next(&mut self, wait: Duration) -> Option<Delivery>;
+
+    /// Lets members ask for a blob of the coordinator's store.
+    fn offer(&mut self, _digest: &ContentDigest) {}
 
     /// Whether somebody may still join.
     fn may_grow(&self) -> bool {
@@ -206,6 +213,22 @@ pub enum StudyEvent {
         member: MemberIndex,
         /// Rows it was fitted on.
         examples: u32,
+    },
+    /// A record of a masked round is kept.
+    RecordStored {
+        /// The round.
+        round: Round,
+        /// Whose.
+        member: MemberIndex,
+        /// Which.
+        record: MaskRecord,
+    },
+    /// The members of a masked round are in groups.
+    GroupsDrawn {
+        /// The round.
+        round: Round,
+        /// Members of each group.
+        sizes: Vec<usize>,
     },
     /// An update does not count.
     UpdateRefused {

@@ -85,6 +85,19 @@ pub enum Entry {
         /// What came out.
         result: ContentDigest,
     },
+    /// A member opens shares for these survivors of its group, and for no others in this round: noted before they leave.
+    SurvivorsAnswered {
+        /// The study.
+        study: StudyId,
+        /// Digest of its terms, which tells apart studies of the same number on two chains.
+        terms: ContentDigest,
+        /// The round.
+        round: Round,
+        /// Last second of its members' time, which names the opening.
+        commit_by: UnixSeconds,
+        /// Bit i: member i. In hexadecimal, as it may exceed what JSON numbers hold.
+        survivors: String,
+    },
     /// The study was seen finished on the ledger.
     Finished {
         /// Digest of the last parameters.

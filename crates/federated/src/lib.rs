@@ -1,7 +1,7 @@
 //! Train one model on data that stays where it is.
 //!
 //! What a study is: [`study`]. A member's data: [`table`]. The model: [`architecture`], [`parameters`],
-//! [`training`]. What travels: [`update`]. What everyone recomputes: [`aggregate`], [`rules`],
+//! [`training`]. What travels: [`update`], or what [`masked`] rounds make of it. What everyone recomputes: [`aggregate`], [`rules`],
 //! [`server_optimiser`], [`contribution`], [`scoring`]. What must be recorded: [`ledger`]. Who runs it: [`coordinator`], [`member`], [`round`], over
 //! [`http`] ([`wire`]) or in one process. Who checks it: [`audit`]. Who spoils it, in tests: [`attack`].
 
@@ -19,6 +19,7 @@ pub mod decimal;
 pub mod http;
 pub mod journal;
 pub mod ledger;
+pub mod masked;
 pub mod masking;
 pub mod member;
 pub mod member_set;

@@ -23,8 +23,8 @@
 //! - The consistency round is not needed where everyone reads the survivors from the same ledger. A member believes
 //!   what it is handed: it must take keys, dealings and survivors from there and nowhere else.
 //!
-//! Secrets are erased when dropped. A member that restarts in the middle of a round must not start again with the same
-//! randomness; it stays away from the round instead.
+//! Secrets are erased when dropped. A member that restarts in the middle of a round either stays away from it, or draws
+//! the same randomness again and must then send the same messages and no others: the ledger holds it to them.
 
 pub mod draw;
 mod group;
@@ -41,7 +41,7 @@ mod tests;
 pub use self::{
     group::{Group, GroupError, Place, fraction_bits},
     keys::PublicKey,
-    member::{Announcement, Dealing, MaskError, Member, Unmasking},
-    recovery::{RecoverError, recover},
+    member::{Announcement, Dealing, MaskError, Member, Unmasking, key_of},
+    recovery::{RecoverError, recover, wrong_shares},
     sharing::Sharing,
 };

@@ -5,11 +5,15 @@
 //! commits at most one digest a round. The update depends on the terms, the round, the base, its own data and its secret
 //! alone, so a member that was restarted makes the same one again.
 
+mod masked;
 mod run;
 pub mod trainer;
 mod work;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use counterweight_primitives::{Address, AssetId, ContentDigest, MemberIndex, Round, StudyId};
 use counterweight_provenance::{blobs::BlobError, ledger::ConsentReader};
@@ -18,13 +22,16 @@ use zeroize::Zeroizing;
 
 use self::trainer::{Evaluated, Metrics};
 pub use self::{
+    masked::{Fetch, MaskedMove, MaskedOpening},
     run::MemberOptions,
     trainer::{BuiltIn, Trainer, TrainerError},
     work::{Assignment, PreparedUpdate},
 };
 use crate::{
     coordinator::{Answer, Notice},
+    journal::{Journal, JournalError},
     ledger::{LedgerError, Phase, StudyLedger},
+    masked::record::MaskRecord,
     parameters::ParametersError,
     round::Refusal,
     study::terms::PublicTerms,
@@ -48,8 +55,11 @@ pub struct MemberSetup {
     pub ledger: Arc<dyn StudyLedger + Send + Sync>,
     /// What its steward allows.
     pub consent: Arc<dyn ConsentReader + Send + Sync>,
-    /// Where the noise of private training comes from, known to nobody else and the same after a restart.
+    /// Where the noise of private training and the keys of masked rounds come from, known to nobody else and the same
+    /// after a restart.
     pub secret: Zeroizing<[u8; 32]>,
+    /// Where it notes whom it helped to open, which a masked study asks for. Kept for as long as the study runs.
+    pub notes: Option<Arc<Mutex<dyn Journal>>>,
 }
 
 /// One member of one study.
@@ -105,6 +115,13 @@ pub enum MemberEvent {
         round: Round,
         /// Why.
         reason: String,
+    },
+    /// The coordinator has a record of a masked round.
+    HandedOver {
+        /// The round.
+        round: Round,
+        /// Which record.
+        record: MaskRecord,
     },
     /// It takes no part in a round.
     SatOut {
@@ -222,6 +239,17 @@ pub enum MemberError {
         /// Made here.
         made: ContentDigest,
     },
+    /// A masked round goes on without this member, or would tell of it.
+    #[error("round {round}: {problem}")]
+    Masked {
+        /// The round.
+        round: Round,
+        /// Why.
+        problem: String,
+    },
+    /// The member's notes cannot be written.
+    #[error(transparent)]
+    Notes(#[from] JournalError),
     /// The round is over or has not begun.
     #[error("round {round} is not open")]
     RoundNotOpen {
@@ -326,6 +354,15 @@ pub trait CoordinatorClient {
 
     /// Hands over the update of a round.
     fn upload(&mut self, member: MemberIndex, round: Round, update: &[u8]) -> Result<Answer, ClientError>;
+
+    /// Hands over a record of a masked round.
+    fn hand_over(
+        &mut self,
+        member: MemberIndex,
+        round: Round,
+        record: MaskRecord,
+        bytes: &[u8],
+    ) -> Result<Answer, ClientError>;
 
     /// Says that the member takes no part in a round.
     fn decline(&mut self, member: MemberIndex, round: Round, reason: &str) -> Result<Answer, ClientError>;

@@ -7,6 +7,7 @@
 mod aggregation;
 mod check;
 pub mod keys;
+pub mod masking;
 pub mod privacy;
 pub mod schema;
 pub mod terms;
@@ -129,6 +130,8 @@ pub struct TrainingSection {
     pub clip: Decimal,
     /// What may be told of a row; nothing is promised if absent. `batch` then says nothing: `sample` does.
     pub privacy: Option<privacy::PrivacySection>,
+    /// Groups whose sums are seen and nothing of a single member; every update is public if absent.
+    pub masking: Option<masking::MaskingSection>,
     /// Time members have to send an update.
     #[serde(default = "minute")]
     pub round_timeout: Seconds,

@@ -1,5 +1,7 @@
 //! Members in the coordinator's own process, for simulations.
 
+mod masked;
+
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use counterweight_primitives::MemberIndex;
@@ -22,6 +24,9 @@ pub struct InProcess {
     deliveries: VecDeque<Delivery>,
     refused: Vec<(usize, MemberError)>,
     asked_to_join: bool,
+    /// The opening in which members of a masked study have their seats, one each.
+    seated: Option<RoundNotice>,
+    seats: Vec<masked::Seat>,
 }
 
 impl InProcess {
@@ -35,6 +40,8 @@ impl InProcess {
             deliveries: VecDeque::new(),
             refused: Vec::new(),
             asked_to_join: false,
+            seated: None,
+            seats: Vec::new(),
         }
     }
 
@@ -110,12 +117,16 @@ impl Members for InProcess {
     fn announce(&mut self, notice: &Notice) {
         match (notice.phase, &notice.round) {
             (Phase::Enrolling, _) => self.join(),
+            (Phase::Running, Some(round)) if self.masks() => self.sit_down(*round),
             (Phase::Running, Some(round)) => self.take_part(round),
             _ => {}
         }
     }
 
     fn next(&mut self, wait: Duration) -> Option<Delivery> {
+        if self.deliveries.is_empty() {
+            self.step_masked();
+        }
         let next = self.deliveries.pop_front();
         if next.is_none() {
             self.clock.pause(wait);

@@ -1,17 +1,20 @@
 //! The computation of a study from its updates: the part that coordinator and auditor share, and which anyone can
 //! repeat.
 
+mod masked;
+
 use counterweight_primitives::{AssetId, ContentDigest, MemberIndex, Ppm, Round, StudyId};
 use counterweight_provenance::blobs::BlobError;
 
 use crate::{
+    aggregate::WeightedSum,
     architecture::ArchitectureError,
     blobs::Blobs,
     contribution::{ContributionError, ContributionReport, RoundValue, Valuation},
     ledger::StudyState,
     member_set::MemberSet,
     parameters::Parameters,
-    rules::{Inputs, RoundRule, RuleError, Survivors},
+    rules::{Inputs, RoundRule, RuleError},
     server_optimiser::{ServerError, ServerOptimiser},
     study::terms::PublicTerms,
     table::Dataset,
@@ -33,6 +36,13 @@ pub struct Replay {
     valuation: Valuation,
     rounds: u32,
     /// Aggregate of the round before, where the rule starts from it.
+    centre: Option<Vec<i32>>,
+}
+
+/// The state after a round.
+struct Next {
+    parameters: Parameters,
+    optimiser: ServerOptimiser,
     centre: Option<Vec<i32>>,
 }
 
@@ -136,6 +146,22 @@ pub enum ReplayError {
         /// Computed.
         got: ContentDigest,
     },
+    /// The sums of a masked round cannot be computed from its records.
+    #[error("round {round}: {problem}")]
+    Masked {
+        /// The round.
+        round: Round,
+        /// Why not.
+        problem: String,
+    },
+    /// The terms mask in a way that does not add up.
+    #[error("masking.{setting}: {problem}")]
+    Masking {
+        /// Its key.
+        setting: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
     /// Contributions could not be computed.
     #[error(transparent)]
     Contribution(#[from] ContributionError),
@@ -159,6 +185,10 @@ impl Replay {
             .check()
             .and_then(|()| terms.combination.map_or(Ok(()), |rule| rule.check()))
             .map_err(|(setting, expected)| ReplayError::Aggregation { setting, expected })?;
+        if let Some(masking) = &terms.masking {
+            let fits = masking.check(terms.clip.get());
+            fits.map_err(|(setting, problem)| ReplayError::Masking { setting, problem })?;
+        }
         let parameters = match start {
             Some(start) if *start.architecture() == terms.architecture => start.clone(),
             Some(_) => return Err(ReplayError::OtherStart),
@@ -268,7 +298,8 @@ impl Replay {
         let combined = rule
             .combine(updates)
             .map_err(|source| ReplayError::Rule { round, source })?;
-        self.stepped(round, &combined).map(|(parameters, _)| parameters)
+        self.stepped(round, combined.sum())
+            .map(|(parameters, _)| parameters)
     }
 
     /// The contribution report over the rounds so far.
@@ -297,14 +328,7 @@ impl Replay {
             .rule(before.as_deref(), root.as_deref())
             .combine(updates)
             .map_err(|source| ReplayError::Rule { round, source })?;
-        let (parameters, optimiser) = self.stepped(round, &combined)?;
-        let centre = match self.terms.combination {
-            Some(rule) if rule.needs_centre() => {
-                let rounded = combined.sum().rounded().map_err(RuleError::from);
-                Some(rounded.map_err(|source| ReplayError::Rule { round, source })?)
-            }
-            _ => None,
-        };
+        let next = self.next(round, combined.sum())?;
         let value = match holdout {
             None => {
                 // An auditor without the hold-out of a study that has one cannot value its rounds.
@@ -322,12 +346,33 @@ impl Replay {
                 )
             }
         };
-        self.centre = centre;
-        self.digest = parameters.digest();
-        self.parameters = parameters;
-        self.optimiser = optimiser;
-        self.rounds += 1;
+        self.take(next);
         Ok(value)
+    }
+
+    /// What a round's sum makes of the state.
+    fn next(&self, round: Round, sum: &WeightedSum) -> Result<Next, ReplayError> {
+        let (parameters, optimiser) = self.stepped(round, sum)?;
+        let centre = match self.terms.combination {
+            Some(rule) if rule.needs_centre() => {
+                let rounded = sum.rounded().map_err(RuleError::from);
+                Some(rounded.map_err(|source| ReplayError::Rule { round, source })?)
+            }
+            _ => None,
+        };
+        Ok(Next {
+            parameters,
+            optimiser,
+            centre,
+        })
+    }
+
+    fn take(&mut self, next: Next) {
+        self.centre = next.centre;
+        self.digest = next.parameters.digest();
+        self.parameters = next.parameters;
+        self.optimiser = next.optimiser;
+        self.rounds += 1;
     }
 
     /// The trusted update of a round, where the rule needs one: what a member with the hold-out's rows would send.
@@ -359,14 +404,10 @@ impl Replay {
         RoundRule::new(self.terms.combination, self.parameters.values().len(), inputs)
     }
 
-    fn stepped(
-        &self,
-        round: Round,
-        combined: &Survivors<'_>,
-    ) -> Result<(Parameters, ServerOptimiser), ReplayError> {
+    fn stepped(&self, round: Round, sum: &WeightedSum) -> Result<(Parameters, ServerOptimiser), ReplayError> {
         let mut optimiser = self.optimiser.clone();
         let parameters = optimiser
-            .step(&self.parameters, combined.sum())
+            .step(&self.parameters, sum)
             .map_err(|source| ReplayError::Server { round, source })?;
         Ok((parameters, optimiser))
     }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     journal::Entry,
     ledger::{LedgerError, Phase, RoundRecord, StudyState},
+    masked::groups::MaskedGroups,
     member_set::MemberSet,
     round::{Absence, ClosedRound, Effect, Event, OpenRound, Progress, Refusal, RoundTerms, Step},
     update::CheckedUpdate,
@@ -19,6 +20,14 @@ use crate::{
 
 /// What became of everybody in a round, and the updates to aggregate; none where it expires.
 type Ended = (ClosedRound, Option<Vec<CheckedUpdate>>);
+
+/// What a round is closed with.
+pub(super) enum Aggregated<'a> {
+    /// Updates of its survivors.
+    Updates(&'a [CheckedUpdate]),
+    /// Groups, where updates are masked.
+    Groups(&'a MaskedGroups),
+}
 
 /// How an open round ended.
 pub(super) enum Ending {
@@ -69,6 +78,9 @@ impl Coordinator<'_> {
             asked: terms.asked.len(),
             resumed,
         });
+        if self.plan.terms.masking.is_some() {
+            return self.masked_round(replay, &state, &record, terms, members, summaries);
+        }
         let (survivors, updates, absent) = match self.decided(replay, &record)? {
             Some((survivors, updates)) => {
                 let absent = terms.asked.iter().filter(|member| !survivors.contains(*member));
@@ -89,7 +101,8 @@ impl Coordinator<'_> {
                 }
             }
         };
-        self.close(replay, &record, survivors, &updates, absent, summaries)
+        let aggregated = Aggregated::Updates(&updates);
+        self.close(replay, &record, survivors, &aggregated, absent, summaries)
     }
 
     fn round_terms(&self, state: &StudyState, record: &RoundRecord) -> RoundTerms {
@@ -227,33 +240,27 @@ impl Coordinator<'_> {
         collecting: &mut Collecting,
         delivery: Delivery,
     ) -> Result<Option<Ended>, CoordinatorError> {
+        let open_round = collecting.open.terms().round;
+        let Some(delivery) = self.from_member(state, open_round, delivery) else {
+            return Ok(None);
+        };
         let Delivery {
-            from,
             member,
-            round,
             content,
             answer,
+            ..
         } = delivery;
-        let open_round = collecting.open.terms().round;
-        let refusal = match state.members.get(usize::from(member.0)) {
-            Some(joined) if joined.account == from => (round != open_round).then_some(Refusal::WrongRound {
-                expected: open_round.0,
-                got: round.0,
-            }),
-            _ => Some(Refusal::NotAMember {
-                sender: format!("{from} as member {member}"),
-            }),
-        };
-        if let Some(refusal) = refusal {
-            self.refuse(open_round, member, refusal, answer);
-            return Ok(None);
-        }
         if collecting.open.commitment(member).is_none() {
             self.see_commitments(collecting)?;
         }
         let now = self.now()?;
         let bytes = match content {
             Content::Update(bytes) => bytes,
+            Content::Masked(..) => {
+                let reason = "this study does not mask".to_owned();
+                self.refuse(open_round, member, Refusal::Unreadable { reason }, answer);
+                return Ok(None);
+            }
             Content::Decline(reason) => {
                 let step = collecting
                     .open
@@ -299,7 +306,33 @@ impl Coordinator<'_> {
         Ok(collecting.ended(step.progress))
     }
 
-    fn refuse(
+    /// A delivery from the member it names, for the open round; others are refused here.
+    pub(super) fn from_member(
+        &mut self,
+        state: &StudyState,
+        open_round: Round,
+        delivery: Delivery,
+    ) -> Option<Delivery> {
+        let Delivery {
+            from, member, round, ..
+        } = delivery;
+        let refusal = match state.members.get(usize::from(member.0)) {
+            Some(joined) if joined.account == from => (round != open_round).then_some(Refusal::WrongRound {
+                expected: open_round.0,
+                got: round.0,
+            }),
+            _ => Some(Refusal::NotAMember {
+                sender: format!("{from} as member {member}"),
+            }),
+        };
+        let Some(refusal) = refusal else {
+            return Some(delivery);
+        };
+        self.refuse(open_round, member, refusal, delivery.answer);
+        None
+    }
+
+    pub(super) fn refuse(
         &mut self,
         round: Round,
         member: MemberIndex,
@@ -325,17 +358,21 @@ impl Coordinator<'_> {
     }
 
     /// Aggregates, notes the decision, closes on the ledger and moves on.
-    fn close(
+    pub(super) fn close(
         &mut self,
         replay: &mut Replay,
         record: &RoundRecord,
         survivors: MemberSet,
-        updates: &[CheckedUpdate],
+        aggregated: &Aggregated<'_>,
         absent: Vec<(MemberIndex, Absence)>,
         summaries: &mut Vec<RoundSummary>,
     ) -> Result<Ending, CoordinatorError> {
         let (study, round) = (self.plan.study, record.round);
-        let parameters = replay.preview(round, updates, self.plan.holdout.as_ref())?;
+        let holdout = self.plan.holdout.as_ref();
+        let parameters = match aggregated {
+            Aggregated::Updates(updates) => replay.preview(round, updates, holdout)?,
+            Aggregated::Groups(groups) => replay.preview_groups(round, groups, holdout)?,
+        };
         let result = self.environment.blobs.put(&parameters.to_safetensors())?;
         self.note(Entry::RoundDecided {
             round,
@@ -368,13 +405,17 @@ impl Coordinator<'_> {
             .into());
         }
         self.note(Entry::RoundClosed { round, result })?;
-        let value = replay.advance(round, updates, self.plan.holdout.as_ref())?;
+        let holdout = self.plan.holdout.as_ref();
+        let (value, examples) = match aggregated {
+            Aggregated::Updates(updates) => (replay.advance(round, updates, holdout)?, examples(updates)),
+            Aggregated::Groups(groups) => (replay.advance_groups(round, groups, holdout)?, groups.examples()),
+        };
         let summary = RoundSummary {
             round,
             rounds: state.rounds,
             survivors: survivors.iter().collect(),
             absent,
-            examples: examples(updates),
+            examples,
             result,
             value,
         };
@@ -383,7 +424,7 @@ impl Coordinator<'_> {
         Ok(Ending::Closed)
     }
 
-    fn expire(
+    pub(super) fn expire(
         &mut self,
         round: Round,
         absent: Vec<(MemberIndex, Absence)>,

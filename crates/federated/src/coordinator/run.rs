@@ -11,6 +11,7 @@ use super::{
 use crate::{
     journal::Entry,
     ledger::{Phase, RoundRecord, StudyState},
+    masked::groups::MaskedGroups,
     member_set::MemberSet,
     round::{Absence, RoundTerms},
     update::CheckedUpdate,
@@ -107,6 +108,9 @@ impl Coordinator<'_> {
     fn enrol(&mut self, members: &mut dyn Members) -> Result<StudyState, CoordinatorError> {
         loop {
             let state = self.state("reading the study")?;
+            if matches!(state.phase, Phase::Enrolling | Phase::Running) {
+                self.configure_masking(&state)?;
+            }
             match state.phase {
                 Phase::Enrolling => {}
                 Phase::Running | Phase::Finished => return Ok(state),
@@ -163,14 +167,26 @@ impl Coordinator<'_> {
             let round = record.round;
             check_base(replay, &record)?;
             let survivors = MemberSet(closing.survivors);
-            let updates = self.committed_updates(replay, &record, survivors)?;
-            let got = replay.preview(round, &updates, self.plan.holdout.as_ref())?;
+            let masked = self.plan.terms.masking.is_some();
+            let (updates, groups) = match masked {
+                false => (self.committed_updates(replay, &record, survivors)?, None),
+                true => (Vec::new(), Some(self.closed_groups(&record, survivors)?)),
+            };
+            let holdout = self.plan.holdout.as_ref();
+            let got = match &groups {
+                None => replay.preview(round, &updates, holdout)?,
+                Some(groups) => replay.preview_groups(round, groups, holdout)?,
+            };
             if got.digest() != closing.result {
                 let (expected, got) = (closing.result, got.digest());
                 return Err(ReplayError::OtherResult { round, expected, got }.into());
             }
             self.environment.blobs.put(&got.to_safetensors())?;
-            let value = replay.advance(round, &updates, self.plan.holdout.as_ref())?;
+            let holdout = self.plan.holdout.as_ref();
+            let (value, examples) = match &groups {
+                None => (replay.advance(round, &updates, holdout)?, examples(&updates)),
+                Some(groups) => (replay.advance_groups(round, groups, holdout)?, groups.examples()),
+            };
             let state = self.state("reading the study")?;
             let absent = asked_members(&self.plan.terms, &state, round)
                 .iter()
@@ -190,12 +206,31 @@ impl Coordinator<'_> {
                 rounds: state.rounds,
                 survivors: survivors.iter().collect(),
                 absent,
-                examples: examples(&updates),
+                examples,
                 result: closing.result,
                 value,
             });
         }
         Ok(())
+    }
+
+    /// The groups of a closed round, from what was recorded of its masking.
+    fn closed_groups(
+        &mut self,
+        record: &RoundRecord,
+        survivors: MemberSet,
+    ) -> Result<MaskedGroups, CoordinatorError> {
+        let (study, round) = (self.plan.study, record.round);
+        let masked = self.ask("reading the masked round", |ledger| match ledger.masking() {
+            None => Ok(None),
+            Some(masks) => masks.mask_round(study, round),
+        })?;
+        let missing = || ReplayError::Masked {
+            round,
+            problem: "nothing of its masking is on record".to_owned(),
+        };
+        let masked = masked.ok_or_else(missing)?;
+        self.masked_groups(&masked, &record.commitments, survivors)
     }
 
     /// The updates of survivors, in the order of members, as far as their commitments are on record.

@@ -21,6 +21,7 @@ use super::tls::{Expected, Identity, client_config};
 use crate::{
     clock::Clock,
     coordinator::{Answer, Notice},
+    masked::record::MaskRecord,
     member::{ClientError, CoordinatorClient},
     wire::{AnswerMessage, DeclineMessage, ErrorMessage, Nonce, NoticeMessage, RequestFacts},
 };
@@ -188,6 +189,21 @@ impl CoordinatorClient for HttpCoordinator {
             .put(format!("{}{path}", self.url))
             .body(update.to_vec());
         self.answered(self.signed(request, "PUT", path, update)?)
+    }
+
+    fn hand_over(
+        &mut self,
+        member: MemberIndex,
+        round: Round,
+        record: MaskRecord,
+        bytes: &[u8],
+    ) -> Result<Answer, ClientError> {
+        let path = format!("/v1/rounds/{round}/masked/{}/{member}", record.name());
+        let request = self
+            .client
+            .put(format!("{}{path}", self.url))
+            .body(bytes.to_vec());
+        self.answered(self.signed(request, "PUT", path, bytes)?)
     }
 
     fn decline(&mut self, member: MemberIndex, round: Round, reason: &str) -> Result<Answer, ClientError> {

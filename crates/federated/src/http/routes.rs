@@ -26,6 +26,7 @@ use crate::{
     blobs::Blobs,
     clock::Clock,
     coordinator::{Answer, Content, Delivery, Notice},
+    masked::record::MaskRecord,
     round::Refusal,
     wire::{
         AnswerMessage, DeclineMessage, ErrorMessage, NoticeMessage, ReplayGuard, ReplayGuardError,
@@ -98,6 +99,11 @@ impl Shared {
         });
     }
 
+    pub(super) fn offer(&self, digest: &ContentDigest) {
+        let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        offered.insert(*digest);
+    }
+
     fn may_give(&self, digest: &ContentDigest) -> bool {
         self.offered
             .lock()
@@ -144,6 +150,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/notice", get(notice))
         .route("/v1/blobs/{digest}", get(blob))
         .route("/v1/rounds/{round}/updates/{member}", put(update))
+        .route("/v1/rounds/{round}/masked/{record}/{member}", put(masked_record))
         .route("/v1/rounds/{round}/declines/{member}", post(decline))
         .fallback(async || {
             Failure::new(
@@ -223,6 +230,21 @@ async fn update(
     let limit = shared.options.update_bytes_max;
     let (signed, bytes) = signed_body(&shared, request, limit).await?;
     deliver(&shared, &signed, round, member, Content::Update(bytes)).await
+}
+
+async fn masked_record(
+    State(shared): State<Arc<Shared>>,
+    Path((round, record, member)): Path<(u32, String, u8)>,
+    request: Request,
+) -> Result<Json<AnswerMessage>, Failure> {
+    let kind = MaskRecord::ALL.into_iter().find(|kind| kind.name() == record);
+    let kind = kind.ok_or_else(|| {
+        let known = "a record is a dealing, an upload or an unmasking";
+        Failure::new(StatusCode::NOT_FOUND, "no-such-path", known)
+    })?;
+    let limit = shared.options.update_bytes_max;
+    let (signed, bytes) = signed_body(&shared, request, limit).await?;
+    deliver(&shared, &signed, round, member, Content::Masked(kind, bytes)).await
 }
 
 async fn decline(

@@ -11,6 +11,7 @@ use std::{
 };
 
 use axum::serve;
+use counterweight_primitives::ContentDigest;
 use counterweight_provenance::signature::Signer;
 use tokio::runtime::Runtime;
 
@@ -90,7 +91,8 @@ pub struct HttpMembers {
 
 impl HttpMembers {
     /// Starts to listen, over TLS for the account of `signer`, or without it. Of `blobs`, it gives out to anyone those
-    /// that a notice has named: the terms and the base parameters of rounds. Nothing else in the store can be asked for.
+    /// that a notice has named, the terms and the base parameters of rounds, and records of masked rounds. Nothing else in
+    /// the store can be asked for.
     ///
     /// # Errors
     /// [`HttpServerError`].
@@ -162,6 +164,10 @@ impl Drop for HttpMembers {
 impl Members for HttpMembers {
     fn announce(&mut self, notice: &Notice) {
         self.shared.announce(notice);
+    }
+
+    fn offer(&mut self, digest: &ContentDigest) {
+        self.shared.offer(digest);
     }
 
     fn next(&mut self, wait: Duration) -> Option<Delivery> {

@@ -146,6 +146,13 @@ enum Stage {
     },
 }
 
+/// The key of the member that [`Member::new`] makes from the same randomness: it is announced before places are drawn.
+pub fn key_of<R: RngCore + CryptoRng>(random: &mut R) -> PublicKey {
+    let mut bytes = Zeroizing::new([0; 32]);
+    random.fill_bytes(&mut *bytes);
+    SecretKey::from_random(*bytes).public()
+}
+
 impl Member {
     /// A member at a place, with fresh randomness.
     ///
@@ -390,7 +397,8 @@ fn check_neighbours(group: &Group, got: usize) -> Result<(), MaskError> {
 
 impl Announcement {
     /// Whether what is dealt is the announced key.
-    pub(super) fn is_dealt_by(&self, dealing: &Dealing) -> bool {
+    #[must_use]
+    pub fn is_dealt_by(&self, dealing: &Dealing) -> bool {
         let key = dealing.sharing.key();
         key.is_some_and(|point| point.to_montgomery().to_bytes() == self.key.0)
     }

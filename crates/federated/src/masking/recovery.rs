@@ -145,6 +145,26 @@ pub fn recover(
         .collect())
 }
 
+/// Places whose secrets a member opened with a share that was not dealt to it.
+#[must_use]
+pub fn wrong_shares(group: &Group, dealings: &[Dealing], unmasking: &Unmasking) -> Vec<Place> {
+    let dealt: BTreeMap<Place, &Dealing> = dealings.iter().map(|one| (one.from, one)).collect();
+    let kinds = [(Kind::Key, &unmasking.keys), (Kind::Seed, &unmasking.seeds)];
+    let all = kinds
+        .iter()
+        .flat_map(|(kind, shares)| shares.iter().map(move |(place, share)| (*kind, place, share)));
+    all.filter(|(kind, place, share)| {
+        let share = read_scalar(**share);
+        let right = |dealing: &&Dealing| {
+            share.is_some_and(|share| dealing.sharing.has(*kind, **place, unmasking.from, &share))
+        };
+        group.seat(**place, unmasking.from).is_none()
+            || dealt.get(place).is_some_and(|dealing| !right(dealing))
+    })
+    .map(|(_, place, _)| *place)
+    .collect()
+}
+
 fn added(mut left: Vec<u32>, right: &[u32]) -> Vec<u32> {
     for (sum, value) in left.iter_mut().zip(right) {
         *sum = sum.wrapping_add(*value);

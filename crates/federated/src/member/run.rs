@@ -1,5 +1,7 @@
 //! A member from joining to the end of the study.
 
+mod masked;
+
 use std::time::Duration;
 
 use counterweight_primitives::{MemberIndex, Round, UnixMillis};
@@ -110,7 +112,11 @@ impl Run<'_> {
 
     /// One round. What only this round suffers from is told to the coordinator, and the next one is awaited.
     fn round(&mut self, index: MemberIndex, round: Round) -> Result<(), MemberError> {
-        match self.update(round) {
+        let done = match self.member.masks() {
+            None => self.update(round),
+            Some(_) => self.masked(round),
+        };
+        match done {
             Ok(()) => Ok(()),
             // Over before the update was ready: there is nobody to tell.
             Err(error @ MemberError::RoundNotOpen { .. }) => {
@@ -244,7 +250,7 @@ impl Run<'_> {
     fn patiently<T>(
         &mut self,
         doing: &'static str,
-        attempt: impl Fn(&mut Self) -> Result<T, MemberError>,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, MemberError>,
     ) -> Result<T, MemberError> {
         let UnixMillis(since) = self.clock.now();
         let (mut wait, longest) = PAUSES;

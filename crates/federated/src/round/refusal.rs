@@ -127,6 +127,10 @@ pub enum Absence {
     NeverCommitted,
     /// It committed and what it committed did not arrive in time.
     NeverUploaded,
+    /// It announced no key for a masked round, or dealt nothing in time.
+    NeverDealt,
+    /// Too few of its group were left to open a sum.
+    GroupLeftOut,
     /// What it committed breaks the rules.
     Refused {
         /// Which rule.
@@ -144,6 +148,8 @@ impl fmt::Display for Absence {
         match self {
             Self::NeverCommitted => f.write_str("committed no update in time"),
             Self::NeverUploaded => f.write_str("committed an update that did not arrive in time"),
+            Self::NeverDealt => f.write_str("announced no key or dealt no shares in time"),
+            Self::GroupLeftOut => f.write_str("was in a group of which too few were left"),
             Self::Refused { reason } => reason.fmt(f),
             Self::Declined { reason } => write!(f, "took no part: {reason}"),
         }

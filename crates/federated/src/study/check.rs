@@ -136,7 +136,7 @@ fn training(config: &StudyConfig) -> Checked {
     }
     if let Some(rule) = training.aggregation.combination {
         let needed = rule.fewest_rows();
-        if usize::from(training.quorum) < needed {
+        if training.masking.is_none() && usize::from(training.quorum) < needed {
             return refuse(
                 "training.quorum",
                 format!(
@@ -150,6 +150,7 @@ fn training(config: &StudyConfig) -> Checked {
             return refuse("training.aggregation.rule", "\"fltrust\" needs a [holdout] table");
         }
     }
+    masking(config)?;
     for (key, time) in [
         ("training.round-timeout", training.round_timeout),
         ("training.close-timeout", training.close_timeout),
@@ -158,6 +159,42 @@ fn training(config: &StudyConfig) -> Checked {
         if time.0 == 0 || time.0 > 366 * 86_400 {
             return refuse(key, format!("{} s is not from 1 s to a year", time.0));
         }
+    }
+    Ok(())
+}
+
+fn masking(config: &StudyConfig) -> Checked {
+    let training = &config.training;
+    let Some(section) = &training.masking else {
+        return Ok(());
+    };
+    if let Err((setting, problem)) = section.masking().check(training.clip.get()) {
+        return refuse(format!("training.masking.{setting}"), problem);
+    }
+    let asked = training.members_per_round.map(usize::from);
+    let own = (!config.datasets.is_empty()).then_some(config.datasets.len());
+    let (size, asked) = (
+        usize::from(section.group_size),
+        asked.into_iter().chain(own).min(),
+    );
+    if let Some(asked) = asked.filter(|asked| *asked < size) {
+        return refuse(
+            "training.masking.group-size",
+            format!("{size} is more than the {asked} members of a round"),
+        );
+    }
+    let Some(rule) = training.aggregation.combination else {
+        return Ok(());
+    };
+    if rule.bucket() > 1 {
+        let problem = "groups are buckets already: leave it out with training.masking";
+        return refuse("training.aggregation.bucket", problem);
+    }
+    // The rule sees one row a group; with fewer groups than it needs, no round could close.
+    let (groups, needed) = (asked.map(|asked| asked / size), rule.fewest_rows());
+    if let Some(groups) = groups.filter(|groups| *groups < needed) {
+        let problem = format!("{groups} groups, {} needs {needed}: smaller groups", rule.name());
+        return refuse("training.masking.group-size", problem);
     }
     Ok(())
 }
@@ -546,6 +583,64 @@ description = "From Budapest"
             parse(&with_mean).check().unwrap_err().key,
             "data.columns[0].missing"
         );
+    }
+
+    #[test]
+    fn masking_asks_for_groups_that_members_fill_and_sums_that_fit() {
+        let masked = "optimiser = \"sgd\"\nmasking = { group-size = 4, most-examples = 500 }";
+        let text = STUDY.replace("optimiser = \"sgd\"", masked).replace(
+            "members-per-round = 2\nquorum = 2",
+            "members-per-round = 9\nquorum = 3",
+        );
+        let text = &text[..text.find("[[dataset]]").unwrap()];
+        let study = parse(text);
+        assert_eq!(study.check(), Ok(()));
+        let terms = study.public_terms(None);
+        let masking = terms.masking.unwrap();
+        assert_eq!(
+            (masking.threshold_percent, masking.dispute_seconds),
+            (66, 604_800)
+        );
+        assert_eq!(
+            PublicTerms::from_bytes(&terms.to_bytes().unwrap()).unwrap(),
+            terms
+        );
+        for (from, to, key) in [
+            ("group-size = 4", "group-size = 2", "training.masking.group-size"),
+            ("group-size = 4", "group-size = 10", "training.masking.group-size"),
+            (
+                "group-size = 4",
+                "group-size = 4, threshold-percent = 50",
+                "training.masking.threshold-percent",
+            ),
+            (
+                "group-size = 4",
+                "group-size = 4, fewest-survivors = 5",
+                "training.masking.fewest-survivors",
+            ),
+            (
+                "most-examples = 500",
+                "most-examples = 0",
+                "training.masking.most-examples",
+            ),
+            (
+                "{ rule = \"fedyogi\", lr = 0.01 }",
+                "{ rule = \"median\", bucket = 2 }",
+                "training.aggregation.bucket",
+            ),
+            (
+                "{ rule = \"fedyogi\", lr = 0.01 }",
+                "{ rule = \"krum\", faulty = 0 }",
+                "training.masking.group-size",
+            ),
+        ] {
+            assert!(text.contains(from), "{from}");
+            assert_eq!(
+                parse(&text.replace(from, to)).check().unwrap_err().key,
+                key,
+                "{to}"
+            );
+        }
     }
 
     #[test]

@@ -21,9 +21,17 @@ pub fn known_keys(table: &str) -> Option<&'static [&'static str]> {
             "proximal",
             "clip",
             "privacy",
+            "masking",
             "round-timeout",
             "close-timeout",
             "seed",
+        ],
+        "training.masking" => &[
+            "group-size",
+            "threshold-percent",
+            "fewest-survivors",
+            "most-examples",
+            "dispute-time",
         ],
         "training.privacy" => &["epsilon", "delta", "row-clip", "sample"],
         "training.aggregation" => &[

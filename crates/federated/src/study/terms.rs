@@ -11,7 +11,7 @@ use crate::{
     decimal::Decimal,
     rules::Rule,
     server_optimiser::Aggregation,
-    study::{StudyConfig, privacy::RowPrivacy, schema::DataSection},
+    study::{StudyConfig, masking::Masking, privacy::RowPrivacy, schema::DataSection},
     training::LocalTraining,
 };
 
@@ -57,6 +57,9 @@ pub struct PublicTerms {
     /// What is promised of each row; nothing if absent, and then left out of the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy: Option<RowPrivacy>,
+    /// How updates are masked; not at all if absent, and then left out of the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masking: Option<Masking>,
     /// Of the first parameters and of every shuffle; text, since it may be above 2^53.
     #[serde(with = "seed_as_text")]
     pub seed: u64,
@@ -83,6 +86,7 @@ impl PublicTerms {
                 let planned = section.planned(&config.training.local_training(), config.training.rounds);
                 planned.expect("a configuration is checked before its terms are made")
             }),
+            masking: config.training.masking.map(|section| section.masking()),
             seed: config.training.seed,
         }
     }

@@ -1,6 +1,8 @@
 //! Studies from enrolment to audit, over every transport, with everything going wrong on the way.
 
 mod audit;
+mod crowd;
 mod http;
+mod masked;
 mod simulation;
 mod support;

@@ -17,17 +17,22 @@ use counterweight_federated::{
         StudyPlan, in_process::InProcess,
     },
     journal::{Entry, Journal, JournalError, MemoryJournal},
-    ledger::{FinishRecord, LedgerError, RoundRecord, StudyLedger, StudyReader, StudyState, StudyTerms},
+    ledger::{
+        FinishRecord, LedgerError, RoundRecord, StudyLedger, StudyReader, StudyState, StudyTerms,
+        masking::{MaskDealing, MaskDomain, MaskLedger, MaskReader, MaskRound, MaskSetting},
+    },
+    masking::PublicKey,
     member::{BuiltIn, Member, MemberSetup},
+    member_set::MemberSet,
     memory::MemoryLedger,
     server_optimiser::Aggregation,
-    study::{FileFormat, schema::DataSection, terms::PublicTerms},
+    study::{FileFormat, masking::Masking, schema::DataSection, terms::PublicTerms},
     table::{Dataset, Source, holdout_rows},
     training::{LocalTraining, OptimiserKind},
 };
 use counterweight_primitives::{
-    Address, Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, StudyId, UnixMillis,
-    UnixSeconds,
+    Address, Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, Sha256Digest, StudyId,
+    UnixMillis, UnixSeconds,
 };
 use counterweight_provenance::{
     blobs::BlobError,
@@ -49,6 +54,8 @@ pub(crate) struct World {
     pub(crate) holdout: Vec<u8>,
     pub(crate) poll: Duration,
     pub(crate) datasets: Vec<AssetId>,
+    /// What members noted, which outlives them.
+    pub(crate) notes: Vec<Arc<Mutex<MemoryJournal>>>,
 }
 
 pub(crate) struct Shape {
@@ -57,6 +64,7 @@ pub(crate) struct Shape {
     pub(crate) rounds: u32,
     pub(crate) aggregation: Aggregation,
     pub(crate) round_seconds: u32,
+    pub(crate) masking: Option<Masking>,
 }
 
 impl Default for Shape {
@@ -73,6 +81,7 @@ impl Default for Shape {
                 tau: decimal("0.001"),
             },
             round_seconds: 60,
+            masking: None,
         }
     }
 }
@@ -151,6 +160,7 @@ pub(crate) fn public_terms(shape: &Shape) -> PublicTerms {
         },
         clip: decimal("10"),
         privacy: None,
+        masking: shape.masking,
         seed: 42,
     }
 }
@@ -206,6 +216,7 @@ impl World {
             terms,
             holdout: holdout_file(),
             poll: Duration::from_millis(500),
+            notes: (0..shape.members).map(|_| Arc::default()).collect(),
             datasets,
         }
     }
@@ -221,6 +232,7 @@ impl World {
             ledger: Arc::new(ledger.clone()),
             consent: Arc::new(ledger),
             secret: [number; 32].into(),
+            notes: Some(self.notes[usize::from(number)].clone() as _),
         }
     }
 
@@ -337,6 +349,9 @@ pub(crate) struct FaultyLedger {
 }
 
 impl StudyReader for FaultyLedger {
+    fn mask_reader(&self) -> Option<&dyn MaskReader> {
+        Some(self)
+    }
     fn study(&self, study: StudyId) -> Result<StudyState, LedgerError> {
         self.inner.study(study)
     }
@@ -359,9 +374,72 @@ impl FaultyLedger {
     }
 }
 
+impl MaskReader for FaultyLedger {
+    fn mask_setting(&self, study: StudyId) -> Result<Option<MaskSetting>, LedgerError> {
+        self.inner.mask_setting(study)
+    }
+    fn mask_round(&self, study: StudyId, round: Round) -> Result<Option<MaskRound>, LedgerError> {
+        self.inner.mask_round(study, round)
+    }
+    fn mask_rounds(&self, study: StudyId) -> Result<Vec<MaskRound>, LedgerError> {
+        self.inner.mask_rounds(study)
+    }
+    fn mask_domain(&self) -> Result<MaskDomain, LedgerError> {
+        self.inner.mask_domain()
+    }
+}
+
+impl MaskLedger for FaultyLedger {
+    fn configure_masking(&self, study: StudyId, setting: &MaskSetting) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.configure_masking(study, setting))
+    }
+    fn announce_key(
+        &self,
+        study: StudyId,
+        round: Round,
+        member: MemberIndex,
+        key: &PublicKey,
+    ) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.announce_key(study, round, member, key))
+    }
+    fn draw_groups(&self, study: StudyId, round: Round) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.draw_groups(study, round))
+    }
+    fn commit_dealing(&self, study: StudyId, round: Round, dealing: &MaskDealing) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.commit_dealing(study, round, dealing))
+    }
+    fn commit_upload(
+        &self,
+        study: StudyId,
+        round: Round,
+        member: MemberIndex,
+        root: Sha256Digest,
+    ) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.commit_upload(study, round, member, root))
+    }
+    fn fix_survivors(&self, study: StudyId, round: Round, survivors: MemberSet) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.fix_survivors(study, round, survivors))
+    }
+    fn commit_unmasking(
+        &self,
+        study: StudyId,
+        round: Round,
+        member: MemberIndex,
+        unmasking: ContentDigest,
+    ) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.commit_unmasking(study, round, member, unmasking))
+    }
+    fn post_sums(&self, study: StudyId, round: Round, roots: &[Sha256Digest]) -> Result<(), LedgerError> {
+        self.guard(|inner| inner.post_sums(study, round, roots))
+    }
+}
+
 impl StudyLedger for FaultyLedger {
     fn account(&self) -> Address {
         self.inner.account()
+    }
+    fn masking(&self) -> Option<&dyn MaskLedger> {
+        Some(self)
     }
     fn open_study(&self, terms: &StudyTerms) -> Result<StudyId, LedgerError> {
         self.guard(|inner| inner.open_study(terms))
