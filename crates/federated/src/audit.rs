@@ -6,6 +6,7 @@
 
 mod computation;
 mod findings;
+mod masked;
 mod money;
 
 use counterweight_primitives::{AssetId, ContentDigest, Ppm, StudyId};
@@ -42,6 +43,8 @@ pub enum CheckKind {
     Commitments,
     /// Each update that was counted fits the rules of its round.
     Updates,
+    /// Groups of masked rounds are those the beacon drew, and their sums those that the records of their members give.
+    Masking,
     /// Each round's result is the exact aggregate of its survivors, from the result before.
     Aggregation,
     /// What is kept under a result's digest is that result, for each round that is kept and for the last.

@@ -22,6 +22,7 @@ use counterweight_primitives::{
 };
 use counterweight_provenance::blobs::BlobError;
 
+pub(crate) use self::masked::sum_root;
 pub use self::replay::{Replay, ReplayError, asked_members};
 use crate::{
     blobs::Blobs,

@@ -3,7 +3,7 @@
 //! What is masked: [`vector`]. What travels: [`record`]. Who does what when: [`turn`], decided from what the ledger
 //! says alone, so that whoever was killed goes on where the ledger stands. What anyone computes from the public
 //! records: [`recompute`], and from its groups: [`groups`]. The protocol inside a group is [`crate::masking`]'s. Stored and
-//! sent forms: `docs/spec/masked-rounds.md`.
+//! sent forms: `docs/spec/masked-studies.md`.
 
 pub mod groups;
 pub mod recompute;

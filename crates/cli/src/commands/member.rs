@@ -23,7 +23,7 @@ use crate::{
     output::{Answer, Cell},
     project::Project,
     session::{Assets, Session},
-    training::{ROW_NOISE, fund, member_key, read_holdout, read_local, register},
+    training::{ROW_NOISE, fund, member_key, member_notes, read_holdout, read_local, register},
 };
 
 /// What to do as a member.
@@ -126,6 +126,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
     let ledger = contracts.acting_for(&key);
     fund(&session, &contracts, &ledger, state.bond)?;
     let ledger = Arc::new(ledger);
+    let notes = member_notes(&session, &terms, notice.study, dataset)?;
     let running = Member::new(MemberSetup {
         study: notice.study,
         dataset: member.asset,
@@ -135,6 +136,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         ledger: Arc::clone(&ledger) as _,
         consent: ledger,
         secret: key.derive(ROW_NOISE),
+        notes,
     })?;
     let index = running.join()?;
     console.did(

@@ -80,6 +80,8 @@ catalogue! {
     TooFewMembers = "CW3011", Refused;
     CoordinatorSilent = "CW3012", Missing;
     RunDiffers = "CW3013", Unusable;
+    MaskingDiffers = "CW3101", No;
+    MaskingRefused = "CW3102", Refused;
     TrainerUnfit = "CW3201", Unusable;
     TrainerFailed = "CW3202", Missing;
     NetworkUnusable = "CW4001", Unusable;

@@ -215,6 +215,9 @@ impl From<MemberError> for CliError {
             MemberError::NotAMember { .. } => Self::new(Code::TooLate, error.to_string())
                 .fix("join the next run while it enrols; check --key and --dataset"),
             MemberError::Client(error) => error.into(),
+            MemberError::Masked { .. } => Self::new(Code::MaskingRefused, error.to_string())
+                .fix("wait for the next round; see cw run show"),
+            MemberError::Notes(error) => error.into(),
             _ => Self::new(Code::DataUnusable, with_causes(&error)).fix("see cw run show"),
         }
     }

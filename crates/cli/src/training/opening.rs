@@ -81,7 +81,14 @@ pub(crate) fn open_or_resume(
         }
     }
     let offer = offer(session, contracts, sponsor, digest, invited, members)?;
-    fund(session, contracts, sponsor, offer.budget)?;
+    // A coordinator that sums what nobody sees deposits a bond too, as much as a member's.
+    let own = if terms.masking.is_some() {
+        offer.bond
+    } else {
+        Amount::ZERO
+    };
+    let needed = offer.budget.checked_add(own).unwrap_or(offer.budget);
+    fund(session, contracts, sponsor, needed)?;
     let study = sponsor.open_study(&offer)?;
     Ok(Opened {
         study,

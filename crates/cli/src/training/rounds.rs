@@ -1,6 +1,11 @@
 //! Running the rounds, and saying how they go.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use counterweight_chain::ledger::ContractLedger;
 use counterweight_federated::{
@@ -9,8 +14,9 @@ use counterweight_federated::{
         Coordinator, CoordinatorOptions, Environment, Members, StudyEvent, StudyOutcome, StudyPlan,
         in_process::InProcess,
     },
-    journal::FileJournal,
+    journal::{FileJournal, Journal},
     member::{BuiltIn, Member, MemberSetup},
+    study::terms::PublicTerms,
     table::{Dataset, HoldoutRows},
 };
 use counterweight_primitives::{MemberIndex, StudyId};
@@ -40,6 +46,36 @@ pub(crate) fn coordinator_options(members: usize, poll: Duration, context: &Cont
     }
 }
 
+/// What a member of a masked study noted of whom it helped to open; a study that does not mask needs no notes.
+///
+/// # Errors
+/// [`Code::FileUnreadable`], and those of the journal.
+pub(crate) fn member_notes(
+    session: &Session<'_>,
+    terms: &PublicTerms,
+    study: StudyId,
+    dataset: &str,
+) -> Result<Option<Arc<Mutex<dyn Journal>>>, CliError> {
+    if terms.masking.is_none() {
+        return Ok(None);
+    }
+    let path = runs_folder(session)?.join(format!("study-{study}-{dataset}.journal"));
+    Ok(Some(Arc::new(Mutex::new(FileJournal::open(&path)?))))
+}
+
+fn runs_folder(session: &Session<'_>) -> Result<PathBuf, CliError> {
+    let folder = session.folders.runs(&session.chosen.name);
+    fs::create_dir_all(&folder).map_err(|error| {
+        CliError::new(
+            Code::FileUnreadable,
+            format!("{} cannot be made", folder.display()),
+        )
+        .fact("system", error.to_string())
+        .fix("check the folder's permissions and the disk's free space")
+    })?;
+    Ok(folder)
+}
+
 /// Runs a study whose members are all in this process.
 ///
 /// # Errors
@@ -67,6 +103,7 @@ pub(crate) fn simulate(
                 ledger: Arc::clone(&ledger) as _,
                 consent: ledger,
                 secret: member.key.derive(ROW_NOISE),
+                notes: member_notes(session, &opened.terms, opened.study, &member.entry.name)?,
             })
             .map_err(CliError::from)
         })
@@ -98,16 +135,8 @@ pub(crate) fn run(
     options: CoordinatorOptions,
     mut watcher: Watcher<'_>,
 ) -> Result<StudyOutcome, CliError> {
-    let folder = session.folders.runs(&session.chosen.name);
-    fs::create_dir_all(&folder).map_err(|error| {
-        CliError::new(
-            Code::FileUnreadable,
-            format!("{} cannot be made", folder.display()),
-        )
-        .fact("system", error.to_string())
-        .fix("check the folder's permissions and the disk's free space")
-    })?;
-    let mut journal = FileJournal::open(&folder.join(format!("study-{}.journal", opened.study)))?;
+    let mut journal =
+        FileJournal::open(&runs_folder(session)?.join(format!("study-{}.journal", opened.study)))?;
     let plan = StudyPlan {
         study: opened.study,
         terms: opened.terms.clone(),
@@ -213,6 +242,21 @@ impl<'a> Watcher<'a> {
             } => {
                 console.warn(format!(
                     "round {round}: {} is refused: {refusal}",
+                    self.name(*member)
+                ));
+            }
+            StudyEvent::GroupsDrawn { round, sizes } => {
+                let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+                console.detail(format!("round {round}: groups of {}", sizes.join(", ")));
+            }
+            StudyEvent::RecordStored {
+                round,
+                member,
+                record,
+            } => {
+                console.detail(format!(
+                    "round {round}: {} of {}",
+                    record.name(),
                     self.name(*member)
                 ));
             }

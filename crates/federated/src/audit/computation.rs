@@ -13,6 +13,7 @@ use crate::{
     contribution::ContributionReport,
     coordinator::{Replay, ReplayError, asked_members},
     ledger::{RoundClosing, RoundRecord, StudyState},
+    masked::groups::MaskedGroups,
     member_set::MemberSet,
     parameters::Parameters,
     rules::RuleError,
@@ -102,6 +103,7 @@ impl Audit<'_> {
         let mut contributions = Findings::new(CheckKind::Contributions);
 
         let holdout = terms.and_then(|terms| self.holdout_rows(terms, &mut contributions));
+        let mut masks = self.masks(terms);
         let mut replay = None;
         match terms.map(|terms| Replay::new(self.study, terms, self.start, state.members.len())) {
             None => aggregation.unknown(Place::default(), "the terms are not known"),
@@ -118,20 +120,21 @@ impl Audit<'_> {
                 );
                 replay = None;
             }
-            let updates = self.check_updates(terms, record, closing, &mut commitments, &mut validity);
+            let known = match (&mut masks, terms) {
+                (Some(Ok(masks)), Some(terms)) => {
+                    self.check_masked(masks, terms, record, closing, &mut commitments, &mut validity)
+                }
+                (Some(_), _) => None,
+                (None, _) => self
+                    .check_updates(terms, record, closing, &mut commitments, &mut validity)
+                    .map(Known::Updates),
+            };
             if let Some(terms) = terms {
                 check_survivors(terms, state, record, closing, &mut aggregation);
             }
             let last = place + 1 == rounds.len() || rounds[place + 1].closed.is_none();
             self.check_result(terms, record, closing, last, &mut results);
-            replay = advance(
-                replay,
-                record,
-                closing,
-                updates,
-                holdout.as_ref(),
-                &mut aggregation,
-            );
+            replay = advance(replay, record, closing, known, holdout.as_ref(), &mut aggregation);
         }
         self.check_contributions(
             records,
@@ -141,9 +144,17 @@ impl Audit<'_> {
             &mut contributions,
         );
         let closed = rounds.iter().filter(|record| record.closed.is_some()).count();
-        vec![
+        let masking = masks.map(|masks| masks.map_or_else(|findings| findings, |masks| masks.findings));
+        let mut checks = vec![
             commitments.close(|updates| format!("each of {updates} updates is the one its member committed")),
             validity.close(|updates| format!("each of {updates} updates fits the rules of its round")),
+        ];
+        checks.extend(masking.map(|findings| {
+            findings.close(|sums| {
+                format!("each of {sums} sums of groups is the one that its members' records give")
+            })
+        }));
+        checks.extend([
             aggregation.close(|_| {
                 format!("the results of {closed} rounds are the exact aggregates of their updates")
             }),
@@ -151,7 +162,8 @@ impl Audit<'_> {
             contributions.close(|_| {
                 "the contributions are the ones that the updates and the hold-out give".to_owned()
             }),
-        ]
+        ]);
+        checks
     }
 
     fn holdout_rows(&self, terms: &PublicTerms, findings: &mut Findings) -> Option<Dataset> {
@@ -331,6 +343,14 @@ impl Audit<'_> {
     }
 }
 
+/// What is known of a round's survivors.
+pub(super) enum Known {
+    /// Their updates.
+    Updates(Vec<CheckedUpdate>),
+    /// The sums of their groups.
+    Groups(MaskedGroups),
+}
+
 fn round_place(round: Round) -> Place {
     Place {
         round: Some(round),
@@ -373,7 +393,7 @@ fn advance(
     replay: Option<Replay>,
     record: &RoundRecord,
     closing: &RoundClosing,
-    updates: Option<Vec<CheckedUpdate>>,
+    known: Option<Known>,
     holdout: Option<&Dataset>,
     findings: &mut Findings,
 ) -> Option<Replay> {
@@ -393,7 +413,7 @@ fn advance(
         );
         return None;
     }
-    let Some(updates) = updates else {
+    let Some(known) = known else {
         findings.unknown(place, "not every update that was counted is there and valid");
         return None;
     };
@@ -401,7 +421,10 @@ fn advance(
         digest: Some(closing.result),
         ..place
     };
-    let advanced = replay.advance(record.round, &updates, holdout);
+    let advanced = match &known {
+        Known::Updates(updates) => replay.advance(record.round, updates, holdout),
+        Known::Groups(groups) => replay.advance_groups(record.round, groups, holdout),
+    };
     match advanced {
         Err(
             error @ (ReplayError::Blob { .. }

@@ -1,4 +1,4 @@
-//! What travels in a masked round: `docs/spec/masked-rounds.md`.
+//! What travels in a masked round: `docs/spec/masked-studies.md`.
 //!
 //! Each record names the group's context and the sender's place, so that it means nothing in another opening. Decoders
 //! take the group, whose sizes bound what is read.

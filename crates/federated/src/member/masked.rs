@@ -11,7 +11,7 @@ use counterweight_provenance::blobs::BlobError;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 use zeroize::Zeroizing;
 
-use super::{ClientError, Member, MemberError, PreparedUpdate};
+use super::{ClientError, Member, MemberError, PreparedUpdate, trainer::Metrics};
 use crate::{
     journal::Entry,
     ledger::{
@@ -220,6 +220,9 @@ impl Member {
                         member: *member,
                         digest: *digest,
                         bytes: bytes.clone(),
+                        // Part of no message, and not to be told of a masked update.
+                        examples: 0,
+                        metrics: Metrics::default(),
                     })?;
                     self.once(
                         *round,

@@ -67,6 +67,8 @@ pub(crate) struct Crowd<'a> {
     world: &'a World,
     members: Vec<Member>,
     openings: Vec<MaskedOpening>,
+    /// Whether a member said that it goes no further in the open round.
+    over: Vec<bool>,
     seated: Option<RoundNotice>,
     queue: VecDeque<Delivery>,
     deed: Box<dyn FnMut(MemberIndex, u32, &MaskedMove) -> Deed + 'a>,
@@ -85,6 +87,7 @@ impl<'a> Crowd<'a> {
             world,
             members: (0..count).map(|number| world.member(number)).collect(),
             openings: (0..count).map(|_| MaskedOpening::default()).collect(),
+            over: vec![false; usize::from(count)],
             seated: None,
             queue: VecDeque::new(),
             deed: Box::new(deed),
@@ -96,6 +99,9 @@ impl<'a> Crowd<'a> {
     fn step(&mut self) {
         let Some(notice) = self.seated else { return };
         for at in 0..self.members.len() {
+            if self.over[at] {
+                continue;
+            }
             let (member, opening) = (&self.members[at], &mut self.openings[at]);
             let now = self.world.clock.now().seconds();
             let blobs = &self.world.blobs;
@@ -103,11 +109,13 @@ impl<'a> Crowd<'a> {
             let next = match member.masked_move(opening, notice.round, now, &mut fetch) {
                 Ok(MaskedMove::Wait | MaskedMove::Done) | Err(MemberError::RoundNotOpen { .. }) => continue,
                 Ok(MaskedMove::Out(problem)) => {
+                    self.over[at] = true;
                     self.problems.push((at as u8, problem));
                     continue;
                 }
                 Ok(next) => next,
                 Err(error) => {
+                    self.over[at] = true;
                     self.problems.push((at as u8, error.with_causes()));
                     self.push(at, &notice, Content::Decline(error.with_causes()));
                     continue;
@@ -156,6 +164,7 @@ impl Members for Crowd<'_> {
             (Phase::Running, Some(round)) => {
                 if self.seated != Some(round) {
                     self.queue.clear();
+                    self.over.fill(false);
                 }
                 self.seated = Some(round);
             }

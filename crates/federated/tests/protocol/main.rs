@@ -4,5 +4,7 @@ mod audit;
 mod crowd;
 mod http;
 mod masked;
+mod masked_audit;
+mod masked_runs;
 mod simulation;
 mod support;

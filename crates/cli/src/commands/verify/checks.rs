@@ -357,6 +357,7 @@ fn kind_name(kind: CheckKind) -> &'static str {
         CheckKind::Terms => "terms",
         CheckKind::Commitments => "commitments",
         CheckKind::Updates => "updates",
+        CheckKind::Masking => "masking",
         CheckKind::Aggregation => "aggregation",
         CheckKind::Contributions => "contributions",
         CheckKind::Rewards => "payment",
@@ -372,6 +373,7 @@ fn kind_code(kind: CheckKind) -> Code {
     match kind {
         CheckKind::Terms => Code::ManifestDiffers,
         CheckKind::Commitments | CheckKind::Updates => Code::UpdateDiffers,
+        CheckKind::Masking => Code::MaskingDiffers,
         CheckKind::Aggregation | CheckKind::Results | CheckKind::Model => Code::ResultDiffers,
         CheckKind::Contributions | CheckKind::Rewards => Code::PaymentDiffers,
         CheckKind::Consent => Code::ConsentBroken,
