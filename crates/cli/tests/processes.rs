@@ -119,6 +119,37 @@ fn processes_reach_the_simulations_model_although_coordinator_and_member_are_kil
 }
 
 #[test]
+fn masked_members_reach_the_simulations_model_although_coordinator_and_member_are_killed() {
+    let masked = "quorum = 3\nmasking = { group-size = 3, most-examples = 200 }";
+    let simulated = Project::new();
+    simulated.edit("quorum = 2", masked);
+    simulated.edit("rounds = 3", "rounds = 5");
+    let expected = simulated.json(&["train"]);
+
+    let project = Project::new();
+    project.edit("quorum = 2", masked);
+    project.edit("rounds = 3", "rounds = 5");
+    let ports = Ports::free();
+    let mut coordinator = ports.coordinator(&project);
+    let mut members: Vec<Running> = CLINICS
+        .iter()
+        .map(|clinic| ports.member(&project, clinic))
+        .collect();
+    ports.closed_rounds(&project, 1, &mut members);
+    coordinator.kill();
+    members[2].kill();
+    let coordinator = ports.coordinator(&project);
+    members[2] = ports.member(&project, CLINICS[2]);
+    let finished = coordinator.finish().ends(0).json();
+    assert_eq!(finished["result"], expected["result"]);
+    assert_eq!(earned(&finished), earned(&expected));
+    for member in members {
+        assert_eq!(member.finish().ends(0).json()["result"], expected["result"]);
+    }
+    project.run(&["verify", "run"]).ends(0);
+}
+
+#[test]
 fn a_member_that_stays_away_is_named_and_the_others_go_on() {
     let project = Project::new();
     project.edit("rounds = 3", "rounds = 4");

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, sync::Arc};
 
 use counterweight_chain::{
     deploy::Deployment,
@@ -13,42 +13,7 @@ use counterweight_chain::{
 use counterweight_primitives::Amount;
 use counterweight_provenance::ledger::{AssetKind, AssetReader as _, RoyaltyLedger as _};
 use serde_json::Value;
-use support::Project;
-
-/// Files whose name is the digest, wherever the store puts them.
-fn blob_file(folder: &Path, digest: &str) -> std::path::PathBuf {
-    let digits = digest.trim_start_matches("blake3:").to_owned();
-    let mut folders = vec![folder.join(".counterweight/blobs")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let text = path.display().to_string().replace('/', "");
-                if text.ends_with(&digits) || text.ends_with(&digits[2..]) {
-                    return path;
-                }
-            }
-        }
-    }
-    panic!("no blob {digest}");
-}
-
-/// Changes one byte of a file, and gives the bytes it had.
-fn flip(path: &Path) -> Vec<u8> {
-    let bytes = fs::read(path).unwrap();
-    let mut spoiled = bytes.clone();
-    let middle = spoiled.len() / 2;
-    spoiled[middle] ^= 1;
-    if fs::write(path, &spoiled).is_err() {
-        // The store keeps its files read-only.
-        fs::remove_file(path).unwrap();
-        fs::write(path, &spoiled).unwrap();
-    }
-    assert_eq!(fs::read(path).unwrap(), spoiled);
-    bytes
-}
+use support::{Project, blob_file, flip};
 
 fn members(run: &Value) -> Vec<&str> {
     run["members"]

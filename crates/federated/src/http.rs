@@ -1,5 +1,6 @@
 //! Members in processes of their own: the protocol of `docs/spec/member-protocol.md` over HTTP.
 
+mod chunks;
 mod client;
 mod listener;
 mod routes;

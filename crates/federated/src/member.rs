@@ -327,6 +327,12 @@ impl MemberError {
         run::chain_of(self)
     }
 
+    /// Whether a block later the ledger may take what it refused: its clock was behind.
+    #[must_use]
+    pub fn is_early(&self) -> bool {
+        matches!(self, Self::Ledger { source: LedgerError::Refused { name, .. }, .. } if name == "TooEarly")
+    }
+
     /// Whether the same call may succeed later without changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -31,6 +31,9 @@ use crate::{
     study::masking::Masking,
 };
 
+/// Refusals that time brings and takes away.
+const PASSING: [&str; 4] = ["TooEarly", "TooLate", "SameBlock", "NotDrawn"];
+
 /// What a coordinator learns of an open round beside the ledger.
 #[derive(Default)]
 struct Collecting {
@@ -126,7 +129,7 @@ impl Coordinator<'_> {
             }
             self.look_for_records(&view, &groups, &mut collecting, members);
             let now = self.now()?;
-            match view.coordinator_turn(terms.asked, needed, &collecting.arrived, now) {
+            let taken = match view.coordinator_turn(terms.asked, needed, &collecting.arrived, now) {
                 CoordinatorTurn::Draw => self.act_masked(
                     round,
                     "drawing the groups",
@@ -139,7 +142,7 @@ impl Coordinator<'_> {
                     |masks, study| masks.fix_survivors(study, round, survivors),
                     |view| view.record.survivors.is_some(),
                 )?,
-                CoordinatorTurn::Sum if self.post_sums(&view, &groups, &mut collecting)? => {}
+                CoordinatorTurn::Sum => self.post_sums(&view, &groups, &mut collecting)?,
                 CoordinatorTurn::Close => {
                     let survivors = view.record.survivors.unwrap_or_default();
                     let made = match collecting.groups.take() {
@@ -156,16 +159,17 @@ impl Coordinator<'_> {
                     }
                     // Lies in so many groups that no rule can work: nothing comes of this opening.
                     collecting.groups = Some(made);
-                    self.wait(&view, &groups, state, &mut collecting, members)?;
+                    false
                 }
                 CoordinatorTurn::Expire => {
                     let survivors = MemberSet::EMPTY;
                     let absent = absences(&view, &terms, survivors, &collecting);
                     return self.expire(round, absent);
                 }
-                CoordinatorTurn::Wait | CoordinatorTurn::Sum => {
-                    self.wait(&view, &groups, state, &mut collecting, members)?;
-                }
+                CoordinatorTurn::Wait => false,
+            };
+            if !taken {
+                self.wait(&view, &groups, state, &mut collecting, members)?;
             }
         }
     }
@@ -241,14 +245,18 @@ impl Coordinator<'_> {
             }
         }
         let round = view.record.round;
-        self.act_masked(
+        let posted = self.act_masked(
             round,
             "posting the sums",
             |masks, study| masks.post_sums(study, round, &roots),
             |view| view.record.sums.is_some(),
         )?;
-        collecting.groups = Some(made);
-        Ok(true)
+        if posted {
+            collecting.groups = Some(made);
+        } else {
+            collecting.tried_with = None;
+        }
+        Ok(posted)
     }
 
     fn mask_view(&mut self, round: Round) -> Result<Option<MaskView>, CoordinatorError> {
@@ -427,14 +435,15 @@ impl Coordinator<'_> {
         Ok(())
     }
 
-    /// Does something on the ledger once, as `act` does; what came too late is left to the round's expiry.
+    /// Does something on the ledger once, as `act` does, and says whether it is done: what came too early is tried again,
+    /// what came too late is left to the round's expiry.
     fn act_masked(
         &mut self,
         round: Round,
         doing: &'static str,
         action: impl Fn(&dyn MaskLedger, counterweight_primitives::StudyId) -> Result<(), LedgerError>,
         done: impl Fn(&MaskView) -> bool,
-    ) -> Result<(), CoordinatorError> {
+    ) -> Result<bool, CoordinatorError> {
         let study = self.plan.study;
         self.ask(doing, |ledger| {
             let masks = masks_of(ledger)?;
@@ -443,12 +452,17 @@ impl Coordinator<'_> {
                 Ok(read.is_none_or(|(_, view)| done(&view)))
             };
             if is_done()? {
-                return Ok(());
+                return Ok(true);
             }
             match action(masks, study) {
-                Err(LedgerError::Refused { name, .. }) if name == "TooLate" => Ok(()),
-                Err(error) if !is_done()? => Err(error),
-                _ => Ok(()),
+                Ok(()) => Ok(true),
+                Err(error) => match (is_done()?, &error) {
+                    (true, _) => Ok(true),
+                    (false, LedgerError::Refused { name, .. }) if PASSING.contains(&name.as_str()) => {
+                        Ok(false)
+                    }
+                    (false, _) => Err(error),
+                },
             }
         })
     }

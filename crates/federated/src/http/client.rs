@@ -1,6 +1,7 @@
 //! A member's view of a coordinator over HTTP.
 
 use std::{
+    collections::BTreeMap,
     io::Read as _,
     sync::{
         Arc, OnceLock,
@@ -17,7 +18,10 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 
-use super::tls::{Expected, Identity, client_config};
+use super::{
+    chunks::{CHUNK_BYTES, MISSING_MAX, WHOLE_BYTES_MAX, list_of},
+    tls::{Expected, Identity, client_config},
+};
 use crate::{
     clock::Clock,
     coordinator::{Answer, Notice},
@@ -152,17 +156,64 @@ impl HttpCoordinator {
         Nonce(nonce)
     }
 
+    /// Sends a body, a long one in parts: those that a lost connection had carried are not sent again.
+    fn put(&self, path: String, body: &[u8]) -> Result<Answer, ClientError> {
+        if body.len() <= WHOLE_BYTES_MAX {
+            return self.answered(self.put_request(path, body)?);
+        }
+        let list = list_of(body);
+        let bytes: Vec<u8> = list.iter().flat_map(|digest| digest.0).collect();
+        let parts: BTreeMap<_, _> = list.iter().zip(body.chunks(CHUNK_BYTES)).collect();
+        let path = format!("{path}/chunks");
+        // Each answer names so many missing parts; one more that names any is a server that forgets.
+        for _ in 0..=list.len().div_ceil(MISSING_MAX) {
+            let request = self.put_request(path.clone(), &bytes)?;
+            let missing = match send(&self.url, request.timeout(self.options.timeout)) {
+                Ok(response) => return read_answer(response),
+                Err(Failed::Refused(error)) if error.error == "missing-chunks" => error.missing,
+                Err(failed) => return refused(failed),
+            };
+            for digest in missing {
+                let part = parts
+                    .get(&digest)
+                    .ok_or_else(|| malformed("it asks for a part of another body"))?;
+                let request = self.put_request(format!("/v1/chunks/{digest}"), part)?;
+                if let Err(failed) = send(&self.url, request.timeout(self.options.timeout)) {
+                    return refused(failed);
+                }
+            }
+        }
+        let endpoint = self.url.clone();
+        let source = "it does not keep the parts of a body".into();
+        Err(ClientError::Unreachable { endpoint, source })
+    }
+
+    fn put_request(&self, path: String, body: &[u8]) -> Result<RequestBuilder, ClientError> {
+        let request = self.client.put(format!("{}{path}", self.url)).body(body.to_vec());
+        self.signed(request, "PUT", path, body)
+    }
+
     fn answered(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
-        let response = match send(&self.url, request.timeout(self.options.timeout)) {
-            Ok(response) => response,
-            Err(Failed::Refused(error)) => match error.refusal {
-                Some(refusal) => return Ok(Answer::Refused(refusal)),
-                None => return Err(rejected(error)),
-            },
-            Err(Failed::Other(error)) => return Err(error),
-        };
-        let answer: AnswerMessage = read_json(response)?;
-        answer.into_answer().map_err(malformed)
+        match send(&self.url, request.timeout(self.options.timeout)) {
+            Ok(response) => read_answer(response),
+            Err(failed) => refused(failed),
+        }
+    }
+}
+
+fn read_answer(response: Response) -> Result<Answer, ClientError> {
+    let answer: AnswerMessage = read_json(response)?;
+    answer.into_answer().map_err(malformed)
+}
+
+/// A refusal of what was sent is an answer; of the request itself it is not.
+fn refused(failed: Failed) -> Result<Answer, ClientError> {
+    match failed {
+        Failed::Refused(ErrorMessage {
+            refusal: Some(refusal),
+            ..
+        }) => Ok(Answer::Refused(refusal)),
+        failed => Err(failed.into()),
     }
 }
 
@@ -183,12 +234,7 @@ impl CoordinatorClient for HttpCoordinator {
     }
 
     fn upload(&mut self, member: MemberIndex, round: Round, update: &[u8]) -> Result<Answer, ClientError> {
-        let path = format!("/v1/rounds/{round}/updates/{member}");
-        let request = self
-            .client
-            .put(format!("{}{path}", self.url))
-            .body(update.to_vec());
-        self.answered(self.signed(request, "PUT", path, update)?)
+        self.put(format!("/v1/rounds/{round}/updates/{member}"), update)
     }
 
     fn hand_over(
@@ -198,12 +244,10 @@ impl CoordinatorClient for HttpCoordinator {
         record: MaskRecord,
         bytes: &[u8],
     ) -> Result<Answer, ClientError> {
-        let path = format!("/v1/rounds/{round}/masked/{}/{member}", record.name());
-        let request = self
-            .client
-            .put(format!("{}{path}", self.url))
-            .body(bytes.to_vec());
-        self.answered(self.signed(request, "PUT", path, bytes)?)
+        self.put(
+            format!("/v1/rounds/{round}/masked/{}/{member}", record.name()),
+            bytes,
+        )
     }
 
     fn decline(&mut self, member: MemberIndex, round: Round, reason: &str) -> Result<Answer, ClientError> {

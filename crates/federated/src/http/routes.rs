@@ -21,7 +21,11 @@ use counterweight_primitives::{Address, ContentDigest, MemberIndex, Round};
 use counterweight_provenance::blobs::BlobError;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::{listener::Peer, server::HttpServerOptions};
+use super::{
+    chunks::{CHUNK_BYTES, Chunks, read_list},
+    listener::Peer,
+    server::HttpServerOptions,
+};
 use crate::{
     blobs::Blobs,
     clock::Clock,
@@ -52,6 +56,7 @@ pub(super) struct Shared {
     guard: Mutex<ReplayGuard>,
     /// Accounts whose body is being read: one at a time each, so that memory is bounded by members times update.
     uploading: Mutex<BTreeSet<Address>>,
+    chunks: Mutex<Chunks>,
     requests: Semaphore,
 }
 
@@ -72,6 +77,7 @@ impl Shared {
             deliveries,
             guard: Mutex::default(),
             uploading: Mutex::default(),
+            chunks: Mutex::default(),
         }
     }
 
@@ -92,6 +98,10 @@ impl Shared {
                     ..current.clone()
                 } == next
             });
+            let round = |notice: &NoticeMessage| notice.round.as_ref().map(|round| round.round);
+            if current.as_ref().and_then(round) != round(&next) {
+                self.chunks.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            }
             if !same {
                 *current = Some(next);
             }
@@ -124,6 +134,7 @@ impl Failure {
             error: code.to_owned(),
             message: message.to_string(),
             refusal: None,
+            missing: Vec::new(),
         };
         Self { status, body }
     }
@@ -150,7 +161,16 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/notice", get(notice))
         .route("/v1/blobs/{digest}", get(blob))
         .route("/v1/rounds/{round}/updates/{member}", put(update))
+        .route(
+            "/v1/rounds/{round}/updates/{member}/chunks",
+            put(update_in_chunks),
+        )
         .route("/v1/rounds/{round}/masked/{record}/{member}", put(masked_record))
+        .route(
+            "/v1/rounds/{round}/masked/{record}/{member}/chunks",
+            put(masked_record_in_chunks),
+        )
+        .route("/v1/chunks/{digest}", put(chunk))
         .route("/v1/rounds/{round}/declines/{member}", post(decline))
         .fallback(async || {
             Failure::new(
@@ -232,16 +252,94 @@ async fn update(
     deliver(&shared, &signed, round, member, Content::Update(bytes)).await
 }
 
+async fn update_in_chunks(
+    State(shared): State<Arc<Shared>>,
+    Path((round, member)): Path<(u32, u8)>,
+    request: Request,
+) -> Result<Json<AnswerMessage>, Failure> {
+    let (signed, bytes) = assembled(&shared, request).await?;
+    deliver(&shared, &signed, round, member, Content::Update(bytes)).await
+}
+
+async fn masked_record_in_chunks(
+    State(shared): State<Arc<Shared>>,
+    Path((round, record, member)): Path<(u32, String, u8)>,
+    request: Request,
+) -> Result<Json<AnswerMessage>, Failure> {
+    let kind = record_kind(&record)?;
+    let (signed, bytes) = assembled(&shared, request).await?;
+    deliver(&shared, &signed, round, member, Content::Masked(kind, bytes)).await
+}
+
+/// A part of a body, kept until the list of the body comes.
+async fn chunk(
+    State(shared): State<Arc<Shared>>,
+    Path(digest): Path<String>,
+    request: Request,
+) -> Result<Json<AnswerMessage>, Failure> {
+    // Sent twice it is the same: parts need no protection from replay, and there are more of them than requests are
+    // remembered.
+    let (signed, bytes) = signed_request(&shared, request, CHUNK_BYTES, false).await?;
+    let got = ContentDigest::of(&bytes);
+    if digest != got.to_string() {
+        let message = format!("the part has digest {got}");
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "unreadable-body", message));
+    }
+    let mut chunks = shared.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+    if !chunks.keep(signed.signer(), got, bytes, shared.options.update_bytes_max) {
+        let message = "more parts than the longest update has";
+        return Err(Failure::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-long",
+            message,
+        ));
+    }
+    Ok(Json(AnswerMessage {
+        answer: "stored".to_owned(),
+    }))
+}
+
+/// A body from the parts that a list names.
+async fn assembled(shared: &Shared, request: Request) -> Result<(SignedRequest, Vec<u8>), Failure> {
+    let limit = shared.options.update_bytes_max;
+    let (signed, bytes) = signed_body(shared, request, 32 * limit.div_ceil(CHUNK_BYTES)).await?;
+    let list = read_list(&bytes).ok_or_else(|| {
+        let message = "a list is digests of 32 bytes, one after the other";
+        Failure::new(StatusCode::BAD_REQUEST, "unreadable-body", message)
+    })?;
+    let mut chunks = shared.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+    match chunks.assemble(signed.signer(), &list, limit) {
+        Ok(body) => Ok((signed, body)),
+        Err(missing) if missing.is_empty() => {
+            let message = format!("the body is longer than {limit} bytes");
+            Err(Failure::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body-too-long",
+                message,
+            ))
+        }
+        Err(missing) => {
+            let mut failure = Failure::new(StatusCode::CONFLICT, "missing-chunks", "parts have not come");
+            failure.body.missing = missing;
+            Err(failure)
+        }
+    }
+}
+
+fn record_kind(record: &str) -> Result<MaskRecord, Failure> {
+    let kind = MaskRecord::ALL.into_iter().find(|kind| kind.name() == record);
+    kind.ok_or_else(|| {
+        let known = "a record is a dealing, an upload or an unmasking";
+        Failure::new(StatusCode::NOT_FOUND, "no-such-path", known)
+    })
+}
+
 async fn masked_record(
     State(shared): State<Arc<Shared>>,
     Path((round, record, member)): Path<(u32, String, u8)>,
     request: Request,
 ) -> Result<Json<AnswerMessage>, Failure> {
-    let kind = MaskRecord::ALL.into_iter().find(|kind| kind.name() == record);
-    let kind = kind.ok_or_else(|| {
-        let known = "a record is a dealing, an upload or an unmasking";
-        Failure::new(StatusCode::NOT_FOUND, "no-such-path", known)
-    })?;
+    let kind = record_kind(&record)?;
     let limit = shared.options.update_bytes_max;
     let (signed, bytes) = signed_body(&shared, request, limit).await?;
     deliver(&shared, &signed, round, member, Content::Masked(kind, bytes)).await
@@ -269,6 +367,16 @@ async fn signed_body(
     shared: &Shared,
     request: Request,
     limit: usize,
+) -> Result<(SignedRequest, Vec<u8>), Failure> {
+    signed_request(shared, request, limit, true).await
+}
+
+/// As [`signed_body`], `once` or as often as it comes.
+async fn signed_request(
+    shared: &Shared,
+    request: Request,
+    limit: usize,
+    once: bool,
 ) -> Result<(SignedRequest, Vec<u8>), Failure> {
     let _permit = shared
         .requests
@@ -306,18 +414,22 @@ async fn signed_body(
         let message = format!("{signer} signed this, and the connection is that of {connection}");
         return Err(Failure::new(StatusCode::FORBIDDEN, "other-account", message));
     }
-    let facts = signed.facts();
-    let admitted = shared.guard.lock().unwrap_or_else(PoisonError::into_inner).admit(
-        signer,
-        facts.time,
-        facts.nonce,
-        shared.clock.now(),
-    );
-    admitted.map_err(|error| match error {
-        ReplayGuardError::OutOfWindow { .. } => Failure::new(StatusCode::CONFLICT, "wrong-time", error),
-        ReplayGuardError::Repeated => Failure::new(StatusCode::CONFLICT, "replayed", error),
-        ReplayGuardError::TooMany => Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", error),
-    })?;
+    if once {
+        let facts = signed.facts();
+        let admitted = shared.guard.lock().unwrap_or_else(PoisonError::into_inner).admit(
+            signer,
+            facts.time,
+            facts.nonce,
+            shared.clock.now(),
+        );
+        admitted.map_err(|error| match error {
+            ReplayGuardError::OutOfWindow { .. } => Failure::new(StatusCode::CONFLICT, "wrong-time", error),
+            ReplayGuardError::Repeated => Failure::new(StatusCode::CONFLICT, "replayed", error),
+            ReplayGuardError::TooMany => {
+                Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", error)
+            }
+        })?;
+    }
     let _turn = Turn::take(&shared.uploading, signer)
         .ok_or_else(|| Failure::busy("another request of this member is being read"))?;
     let bytes = match tokio::time::timeout(shared.options.timeout, to_bytes(body, limit)).await {
@@ -415,6 +527,7 @@ async fn deliver(
                 error: "refused".to_owned(),
                 message,
                 refusal: Some(refusal),
+                missing: Vec::new(),
             };
             Err(Failure { status, body })
         }

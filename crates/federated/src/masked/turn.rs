@@ -303,6 +303,11 @@ impl MaskView {
         if record.sums.is_some() {
             return CoordinatorTurn::Close;
         }
+        // Shares that are under way are waited for, so that whoever checks the sum later finds all of them.
+        let unmasked = record.unmasked_set();
+        if now <= times.unmask_by && (unmasked != survivors || !unmasked.is_subset(arrived.unmaskings)) {
+            return CoordinatorTurn::Wait;
+        }
         // Each survivor's seed takes as many shares as the threshold, none of them its own.
         let opened = |group: &Vec<MemberIndex>| {
             let group: MemberSet = group.iter().copied().collect();
@@ -328,6 +333,11 @@ impl MaskView {
         let Self { record, times, .. } = self;
         let (dealt, uploaded) = (record.dealt_set(), record.uploaded_set());
         let there = MemberSet(self.committed().0 & uploaded.0 & dealt.0 & arrived.uploads.0);
+        // Before the members' time is over the ledger takes survivors only once nobody can be left out by haste.
+        let settled = dealt == record.announced_set() || now > times.deal_by;
+        if now <= times.commit_by && !(settled && uploaded == dealt) {
+            return CoordinatorTurn::Wait;
+        }
         let until = UnixSeconds((times.commit_by.0 + times.fix_by.0) / 2);
         let may_come = |member: MemberIndex| {
             if there.contains(member) || arrived.out.contains(member) {

@@ -43,11 +43,11 @@ mod tests {
     #[test]
     fn the_largest_update_of_the_largest_group_fits_the_sum() {
         let masking = Masking {
-            group_size: 20,
+            group_size: 16,
             threshold_percent: 66,
             fewest_survivors: 3,
             most_examples: 1 << 24,
-            dispute_seconds: 0,
+            dispute_seconds: 60,
         };
         let clip = 127.0;
         assert_eq!(masking.check(clip), Ok(()));
@@ -70,7 +70,7 @@ mod tests {
         let words = masked_words(&update.check(&rules, MemberIndex(0)).unwrap(), &masking, clip);
         assert_eq!(words[0], 127 << masking.bits(clip));
         assert_eq!(words[2], 1 << 24);
-        let most = i64::from(crate::masking::draw::largest_group(20));
+        let most = i64::from(crate::masking::draw::largest_group(16));
         assert!(
             words
                 .iter()

@@ -6,11 +6,12 @@ use super::Seconds;
 use crate::{
     ledger::masking::MaskSetting,
     masking::{draw::largest_group, fraction_bits},
-    study::MOST_MEMBERS,
 };
 
 /// Most examples by which a member may be weighted, so that weights and sums stay exact.
 pub const MOST_EXAMPLES: u32 = 1 << 24;
+/// Largest group size: a dispute of a larger group's sum would cost a chain too much.
+const LARGEST_SIZE: u32 = 16;
 /// Fewest bits after the binary point of a masked vector: below that, rounding would be seen in the model.
 const FEWEST_BITS: u32 = 8;
 
@@ -18,7 +19,7 @@ const FEWEST_BITS: u32 = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Masking {
-    /// Members of a group, at least 3; what is left over joins the first groups.
+    /// Members of a group, from 3 to 16; what is left over joins the first groups.
     pub group_size: u8,
     /// From 51 to 100: the part of a member's neighbours, in percent, that is not enough to open its secrets.
     pub threshold_percent: u8,
@@ -84,11 +85,12 @@ impl Masking {
             true => Ok(()),
             false => Err((key, format!("{value} is not from {least} to {most}"))),
         };
-        within("group-size", self.group_size.into(), 3, MOST_MEMBERS.into())?;
+        within("group-size", self.group_size.into(), 3, LARGEST_SIZE)?;
         within("threshold-percent", self.threshold_percent.into(), 51, 100)?;
         let fewest = u32::from(self.fewest_survivors);
         within("fewest-survivors", fewest, 3, self.group_size.into())?;
         within("most-examples", self.most_examples, 1, MOST_EXAMPLES)?;
+        within("dispute-time", self.dispute_seconds, 1, u32::MAX)?;
         let bits = fraction_bits(clip, largest_group(self.group_size).into());
         if bits.is_none_or(|bits| bits < FEWEST_BITS) {
             let size = largest_group(self.group_size);

@@ -69,6 +69,9 @@ pub struct ErrorMessage {
     /// Why the update does not count, where that is the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    /// Parts of a body that have not come, where that is the reason; at most 256 of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<ContentDigest>,
 }
 
 /// A message holds something that is not possible.

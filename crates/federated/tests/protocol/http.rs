@@ -10,10 +10,10 @@ use std::{
 use counterweight_federated::{
     blobs::Blobs,
     clock::{Clock as _, ManualClock},
-    coordinator::{Answer, Members as _, Notice, RoundNotice, StudyEvent, StudyOutcome},
+    coordinator::{Answer, Content, Members as _, Notice, RoundNotice, StudyEvent, StudyOutcome},
     http::{HttpClientOptions, HttpCoordinator, HttpMembers, HttpServerOptions},
     journal::MemoryJournal,
-    ledger::Phase,
+    ledger::{Phase, StudyReader as _},
     member::{BuiltIn, ClientError, CoordinatorClient as _, Member, MemberOptions, MemberOutcome},
     round::{Absence, Refusal},
     wire::{Nonce, RequestFacts},
@@ -111,6 +111,53 @@ fn four_members_over_http_give_the_model_of_the_simulation() {
         assert_eq!((outcome.phase, outcome.survived), (Phase::Finished, 3));
         assert_eq!(outcome.result, Some(expected.result));
     }
+}
+
+#[test]
+fn masked_members_over_http_give_the_model_of_the_simulation() {
+    let clock = Arc::new(HeldClock(ManualClock::at(START)));
+    let mut world = World::with_clock(&crate::masked::shape(), clock);
+    world.poll = Duration::from_millis(20);
+    let mut server = serve(&world, LOOPBACK);
+    let members: Vec<_> = (0..9)
+        .map(|number| spawn(&world, number, server.address()))
+        .collect();
+    let outcome = world.run(&mut server).unwrap();
+    let simulated = World::new(&crate::masked::shape());
+    let expected = simulated.run(&mut simulated.in_process(0..9)).unwrap();
+    assert_eq!(outcome.result, expected.result);
+    for member in members {
+        let outcome = member.join().unwrap();
+        assert_eq!((outcome.phase, outcome.survived), (Phase::Finished, 2));
+    }
+}
+
+#[test]
+fn a_long_body_is_sent_in_parts_and_arrives_whole() {
+    let (_, world) = held_world();
+    let mut server = serve(&world, LOOPBACK);
+    world.member(0).join().unwrap();
+    let state = world.ledger.study(world.study).unwrap();
+    let round = RoundNotice {
+        round: Round(1),
+        base: ContentDigest([1; 32]),
+        commit_by: UnixSeconds(1),
+        upload_by: UnixSeconds(2),
+    };
+    server.announce(&Notice {
+        study: world.study,
+        terms: state.terms,
+        phase: Phase::Running,
+        round: Some(round),
+        members: vec![account(0)],
+    });
+    let body: Vec<u8> = (0..1_000_003_u32).map(|at| (at % 251) as u8).collect();
+    let (mut client, sent) = (client(&world, 0, server.address()), body.clone());
+    let sending = thread::spawn(move || client.upload(MemberIndex(0), Round(1), &sent));
+    let delivery = server.next(Duration::from_secs(60)).unwrap();
+    assert_eq!(delivery.content, Content::Update(body));
+    (delivery.answer)(Answer::Stored);
+    assert_eq!(sending.join().unwrap().unwrap(), Answer::Stored);
 }
 
 /// Takes part in round 1, commits to round 2 if it gets there in time, and is never heard of again.

@@ -204,6 +204,7 @@ fn one_group() -> Shape {
         rounds: 1,
         masking: Some(Masking {
             group_size: 6,
+            threshold_percent: 51,
             ..shape().masking.unwrap()
         }),
         ..shape()

@@ -60,7 +60,7 @@ impl InProcess {
                     Content::Decline(problem)
                 }
                 // It may be gone when it is looked at again.
-                Err(error) if error.is_retryable() => continue,
+                Err(error) if error.is_retryable() || error.is_early() => continue,
                 Err(error) => {
                     seat.over = true;
                     Content::Decline(error.with_causes())

@@ -37,7 +37,13 @@ impl Run<'_> {
                 Err(MemberError::RoundNotOpen { .. }) if !opening.is_fresh() => return Ok(()),
                 next => next?,
             };
-            self.patiently(doing, |run| run.member.record_move(&next))?;
+            match self.patiently(doing, |run| run.member.record_move(&next)) {
+                Err(error) if error.is_early() => {
+                    self.clock.pause(wait);
+                    continue;
+                }
+                recorded => recorded?,
+            }
             match next {
                 MaskedMove::Done => return Ok(()),
                 MaskedMove::Out(problem) => return Err(MemberError::Masked { round, problem }),

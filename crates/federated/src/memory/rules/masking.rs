@@ -15,7 +15,7 @@ use crate::{
         PublicKey,
         draw::{context, draw},
     },
-    member_set::{MEMBERS_MAX, MemberSet},
+    member_set::MemberSet,
 };
 
 impl Rules {
@@ -40,10 +40,7 @@ impl Rules {
             refused("AlreadyConfigured", format_args!("study: {study}"))
         })?;
         let fields = [
-            (
-                "groupSize",
-                (3..=MEMBERS_MAX).contains(&usize::from(setting.group_size)),
-            ),
+            ("groupSize", (3..=16).contains(&setting.group_size)),
             (
                 "thresholdPercent",
                 (51..=100).contains(&setting.threshold_percent),
@@ -53,6 +50,7 @@ impl Rules {
                 (3..=setting.group_size).contains(&setting.fewest_survivors),
             ),
             ("coordinates", setting.coordinates > 0),
+            ("disputeSeconds", setting.dispute_seconds > 0),
         ];
         for (field, holds) in fields {
             check(holds, || {
@@ -77,10 +75,10 @@ impl Rules {
         check(now <= times.announce_by, || too_late(now, times.announce_by))?;
         let record = found.open_mask_round()?;
         check(record.drawn.is_none(), || {
-            refused("AlreadyDrawn", format_args!("study: {study}, round: {round}"))
+            refused("OutOfTurn", format_args!("study: {study}, round: {round}"))
         })?;
         once(study, member, record.announced_set())?;
-        check(key.0 != [0; 32], || refused("KeyMissing", ""))?;
+        check(key.0 != [0; 32], || refused("WeakKey", ""))?;
         record.announced.push((member, key));
         Ok(())
     }
@@ -103,7 +101,7 @@ impl Rules {
         let size = found.mask_setting.map_or(0, |setting| setting.group_size);
         let record = found.open_mask_round()?;
         check(record.drawn.is_none(), || {
-            refused("AlreadyDrawn", format_args!("study: {study}, round: {round}"))
+            refused("OutOfTurn", format_args!("study: {study}, round: {round}"))
         })?;
         let announced = record.announced_set();
         check(announced.len() >= usize::from(size), || {
@@ -171,6 +169,16 @@ impl Rules {
         check(record.survivors.is_none(), || out_of_turn(study, round))?;
         took_step(study, member, record.dealt_set())?;
         once(study, member, record.uploaded_set())?;
+        // Whoever masks must know who takes part; that is settled early where everyone does.
+        let (dealt, groups) = (
+            record.dealt_set(),
+            record.drawn.iter().flat_map(|drawn| &drawn.groups),
+        );
+        let group = groups.into_iter().find(|group| group.contains(&member));
+        let settled = group.is_some_and(|group| group.iter().all(|other| dealt.contains(*other)));
+        check(settled || now > times.deal_by, || {
+            too_early(now, UnixSeconds(times.deal_by.0 + 1))
+        })?;
         check(root != Sha256Digest([0; 32]), || refused("DigestMissing", ""))?;
         record.uploads.push((member, root));
         Ok(())
@@ -192,14 +200,19 @@ impl Rules {
         let setting = found.setting()?;
         let record = found.open_mask_round()?;
         check(record.survivors.is_none(), || {
-            refused("AlreadyFixed", format_args!("study: {study}, round: {round}"))
+            refused("OutOfTurn", format_args!("study: {study}, round: {round}"))
         })?;
         let Some(drawn) = &record.drawn else {
             return Err(out_of_turn(study, round));
         };
+        let (dealt, uploaded) = (record.dealt_set(), record.uploaded_set());
+        let settled = (dealt == record.announced_set() || now > times.deal_by) && uploaded == dealt;
+        check(settled || now > times.commit_by, || {
+            too_early(now, UnixSeconds(times.commit_by.0 + 1))
+        })?;
         check(
             survivors.is_subset(committed) && survivors.is_subset(record.uploaded_set()),
-            || refused("SurvivorsNotUploaded", format_args!("survivors: {}", survivors.0)),
+            || refused("NotSurvivors", format_args!("survivors: {}", survivors.0)),
         )?;
         check(!survivors.is_empty(), || {
             refused("TooFewMembers", "count: 0, needed: 1")
@@ -209,7 +222,7 @@ impl Rules {
             let needed = setting.survivors_needed(group.len());
             check(count == 0 || count >= needed, || {
                 refused(
-                    "GroupTooSmall",
+                    "TooFewInGroup",
                     format_args!("group: {index}, count: {count}, needed: {needed}"),
                 )
             })?;
@@ -260,18 +273,22 @@ impl Rules {
             return Err(out_of_turn(study, round));
         };
         check(record.sums.is_none(), || {
-            refused("AlreadyPosted", format_args!("study: {study}, round: {round}"))
+            refused("OutOfTurn", format_args!("study: {study}, round: {round}"))
         })?;
+        check(
+            record.unmasked_set() == survivors || now > times.unmask_by,
+            || too_early(now, UnixSeconds(times.unmask_by.0 + 1)),
+        )?;
         check(roots.len() == drawn.groups.len(), || {
             refused(
-                "RootsMismatch",
+                "WrongSums",
                 format_args!("count: {}, groups: {}", roots.len(), drawn.groups.len()),
             )
         })?;
         for (index, (group, root)) in drawn.groups.iter().zip(roots).enumerate() {
             let summed = group.iter().any(|member| survivors.contains(*member));
             check(summed == (*root != Sha256Digest([0; 32])), || {
-                refused("RootMismatch", format_args!("group: {index}"))
+                refused("WrongSums", format_args!("group: {index}"))
             })?;
         }
         record.sums = Some(roots.to_vec());
@@ -298,7 +315,7 @@ impl Study {
     }
 
     fn setting(&self) -> Result<MaskSetting, LedgerError> {
-        self.mask_setting.ok_or_else(|| refused("NotMasked", ""))
+        self.mask_setting.ok_or_else(|| refused("NotConfigured", ""))
     }
 
     fn open_mask_round(&mut self) -> Result<&mut MaskRound, LedgerError> {
@@ -328,14 +345,20 @@ impl Study {
 
 fn once(study: StudyId, member: MemberIndex, done: MemberSet) -> Result<(), LedgerError> {
     check(!done.contains(member), || {
-        refused("AlreadyDone", format_args!("study: {study}, member: {member}"))
+        refused(
+            "MemberOutOfTurn",
+            format_args!("study: {study}, member: {member}"),
+        )
     })
 }
 
 /// Members who did not take the step before take this one neither.
 fn took_step(study: StudyId, member: MemberIndex, before: MemberSet) -> Result<(), LedgerError> {
     check(before.contains(member), || {
-        refused("NotInStep", format_args!("study: {study}, member: {member}"))
+        refused(
+            "MemberOutOfTurn",
+            format_args!("study: {study}, member: {member}"),
+        )
     })
 }
 
