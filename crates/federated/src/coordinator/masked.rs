@@ -353,7 +353,7 @@ impl Coordinator<'_> {
         delivery: Delivery,
     ) -> Result<(), CoordinatorError> {
         let open_round = view.record.round;
-        let delivery = match self.from_member(state, open_round, delivery) {
+        let delivery = match self.check_sender(state, open_round, delivery) {
             Some(delivery) => delivery,
             None => return Ok(()),
         };

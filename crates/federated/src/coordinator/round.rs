@@ -241,7 +241,7 @@ impl Coordinator<'_> {
         delivery: Delivery,
     ) -> Result<Option<Ended>, CoordinatorError> {
         let open_round = collecting.open.terms().round;
-        let Some(delivery) = self.from_member(state, open_round, delivery) else {
+        let Some(delivery) = self.check_sender(state, open_round, delivery) else {
             return Ok(None);
         };
         let Delivery {
@@ -307,7 +307,7 @@ impl Coordinator<'_> {
     }
 
     /// A delivery from the member it names, for the open round; others are refused here.
-    pub(super) fn from_member(
+    pub(super) fn check_sender(
         &mut self,
         state: &StudyState,
         open_round: Round,

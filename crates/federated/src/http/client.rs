@@ -209,11 +209,11 @@ fn read_answer(response: Response) -> Result<Answer, ClientError> {
 /// A refusal of what was sent is an answer; of the request itself it is not.
 fn refused(failed: Failed) -> Result<Answer, ClientError> {
     match failed {
-        Failed::Refused(ErrorMessage {
-            refusal: Some(refusal),
-            ..
-        }) => Ok(Answer::Refused(refusal)),
-        failed => Err(failed.into()),
+        Failed::Refused(error) => match error.refusal {
+            Some(refusal) => Ok(Answer::Refused(refusal)),
+            None => Err(rejected(*error)),
+        },
+        failed @ Failed::Other(_) => Err(failed.into()),
     }
 }
 
@@ -268,14 +268,14 @@ impl CoordinatorClient for HttpCoordinator {
 /// Why a request brought no answer.
 enum Failed {
     /// The coordinator says why.
-    Refused(ErrorMessage),
+    Refused(Box<ErrorMessage>),
     Other(ClientError),
 }
 
 impl From<Failed> for ClientError {
     fn from(failed: Failed) -> Self {
         match failed {
-            Failed::Refused(error) => rejected(error),
+            Failed::Refused(error) => rejected(*error),
             Failed::Other(error) => error,
         }
     }
@@ -343,7 +343,7 @@ fn send(endpoint: &str, request: RequestBuilder) -> Result<Response, Failed> {
                 .map_or_else(|_| status.to_string(), |error| error.message)
                 .into(),
         )),
-        (_, Ok(error)) => Err(Failed::Refused(error)),
+        (_, Ok(error)) => Err(Failed::Refused(Box::new(error))),
         (_, Err(_)) => Err(Failed::Other(malformed(format_args!("status {status}")))),
     }
 }

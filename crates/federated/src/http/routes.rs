@@ -125,17 +125,17 @@ impl Shared {
 /// A request that was not done.
 struct Failure {
     status: StatusCode,
-    body: ErrorMessage,
+    body: Box<ErrorMessage>,
 }
 
 impl Failure {
     fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
-        let body = ErrorMessage {
+        let body = Box::new(ErrorMessage {
             error: code.to_owned(),
             message: message.to_string(),
             refusal: None,
             missing: Vec::new(),
-        };
+        });
         Self { status, body }
     }
 
@@ -146,7 +146,7 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body)).into_response();
+        let mut response = (self.status, Json(*self.body)).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response
                 .headers_mut()
@@ -523,12 +523,12 @@ async fn deliver(
                 _ => StatusCode::UNPROCESSABLE_ENTITY,
             };
             let message = refusal.to_string();
-            let body = ErrorMessage {
+            let body = Box::new(ErrorMessage {
                 error: "refused".to_owned(),
                 message,
                 refusal: Some(refusal),
                 missing: Vec::new(),
-            };
+            });
             Err(Failure { status, body })
         }
     }

@@ -63,6 +63,9 @@ impl Deed {
     }
 }
 
+/// Says what a member makes of its next step in a round.
+type Decide<'a> = dyn FnMut(MemberIndex, u32, &MaskedMove) -> Deed + 'a;
+
 pub(crate) struct Crowd<'a> {
     world: &'a World,
     members: Vec<Member>,
@@ -71,7 +74,7 @@ pub(crate) struct Crowd<'a> {
     over: Vec<bool>,
     seated: Option<RoundNotice>,
     queue: VecDeque<Delivery>,
-    deed: Box<dyn FnMut(MemberIndex, u32, &MaskedMove) -> Deed + 'a>,
+    deed: Box<Decide<'a>>,
     joined: bool,
     /// Why members went no further.
     pub(crate) problems: Vec<(u8, String)>,
@@ -122,10 +125,13 @@ impl<'a> Crowd<'a> {
                 }
             };
             let deed = (self.deed)(MemberIndex(at as u8), notice.round.0, &next);
-            if let Some(recorded) = &deed.recorded {
-                if self.members[at].record_move(recorded).is_err() {
-                    continue;
-                }
+            let member = &self.members[at];
+            if deed
+                .recorded
+                .as_ref()
+                .is_some_and(|recorded| member.record_move(recorded).is_err())
+            {
+                continue;
             }
             for (kind, bytes) in deed.sent {
                 self.push(at, &notice, Content::Masked(kind, bytes));
