@@ -28,7 +28,7 @@ use counterweight_provenance::{
 };
 use counterweight_testkit::{Victim, repetitions};
 use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng as _, SeedableRng as _};
+use rand_core::{RngCore as _, SeedableRng as _};
 use support::{Deployed, TestChain, impatient, key};
 
 /// The folder, with the address of the node, the contracts and the log's origin in files.
@@ -173,7 +173,7 @@ fn what_is_anchored_promised_or_erased_stays_so_when_the_process_is_killed() {
         seen.anchored > 0 && seen.receipts > 0 && seen.erased > 0,
         "{seen:?}"
     );
-    println!("{kills} kills: {seen:?}");
+    writeln!(std::io::stderr(), "{kills} kills: {seen:?}").unwrap();
 }
 
 /// What was acknowledged in all, so that a run which saw nothing is no success.
