@@ -5,16 +5,29 @@ import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/Own
 import {ERC721Upgradeable} from "@openzeppelin/contracts-upgradeable/token/ERC721/ERC721Upgradeable.sol";
 import {ERC2981Upgradeable} from "@openzeppelin/contracts-upgradeable/token/common/ERC2981Upgradeable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts-upgradeable/proxy/utils/UUPSUpgradeable.sol";
+import {IERC4906} from "@openzeppelin/contracts/interfaces/IERC4906.sol";
+import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 
+import {IAssetMetadata} from "./interfaces/IAssetMetadata.sol";
 import {IAssetRegistry} from "./interfaces/IAssetRegistry.sol";
 
 /// @title AssetRegistry
-/// @notice See {IAssetRegistry}. Upgradeable (UUPS) by its owner, meant to be a `TimelockController`, so that who
+/// @notice See {IAssetRegistry} and {IAssetMetadata}. Upgradeable (UUPS) by its owner, meant to be a `TimelockController`, so that who
 /// relies on it sees a change before it takes effect.
-contract AssetRegistry is IAssetRegistry, ERC721Upgradeable, ERC2981Upgradeable, OwnableUpgradeable, UUPSUpgradeable {
+contract AssetRegistry is
+    IAssetRegistry,
+    IAssetMetadata,
+    IERC4906,
+    ERC721Upgradeable,
+    ERC2981Upgradeable,
+    OwnableUpgradeable,
+    UUPSUpgradeable
+{
     uint256 private constant PARENT_LIMIT = 8;
     uint256 private constant URI_LIMIT = 1024;
     uint256 private constant WHOLE_PPM = 1_000_000;
+    /// @dev ERC-4906 fixes its identifier: it has events and no function to compute one from.
+    bytes4 private constant ERC4906_ID = 0x49064906;
 
     /// @dev One slot for what changes or links, one for each digest, half of one for each parent.
     struct Record {
@@ -62,8 +75,7 @@ contract AssetRegistry is IAssetRegistry, ERC721Upgradeable, ERC2981Upgradeable,
         }
         if (registration.kind == Kind.None) revert KindMissing();
         if (registration.contentDigest == 0 || registration.manifestDigest == 0) revert DigestMissing();
-        uint256 length = bytes(registration.uri).length;
-        if (length > URI_LIMIT) revert UriTooLong(length, URI_LIMIT);
+        _checkUri(registration.uri);
 
         id = ++$.count;
         Record storage record = $.records[id];
@@ -91,6 +103,15 @@ contract AssetRegistry is IAssetRegistry, ERC721Upgradeable, ERC2981Upgradeable,
         for (uint256 i = 0; i < registration.parents.length; ++i) {
             emit LineageEdge(id, registration.parents[i].id, registration.parents[i].sharePpm);
         }
+    }
+
+    /// @inheritdoc IAssetMetadata
+    function setUri(uint64 id, string calldata uri) external {
+        _checkAuthorized(_ownerOf(id), msg.sender, id);
+        _checkUri(uri);
+        _registry().records[id].uri = uri;
+        emit UriSet(id, uri);
+        emit MetadataUpdate(id);
     }
 
     /// @inheritdoc IAssetRegistry
@@ -141,7 +162,7 @@ contract AssetRegistry is IAssetRegistry, ERC721Upgradeable, ERC2981Upgradeable,
         return _registry().count;
     }
 
-    /// @notice Where the manifest of an asset may be found; its digest decides
+    /// @notice Where the metadata of an asset may be found; the digests it commits to decide
     function tokenURI(uint256 tokenId) public view override returns (string memory) {
         _requireOwned(tokenId);
         // An owned token is a registered asset, whose id fits.
@@ -152,10 +173,11 @@ contract AssetRegistry is IAssetRegistry, ERC721Upgradeable, ERC2981Upgradeable,
     function supportsInterface(bytes4 interfaceId)
         public
         view
-        override(ERC721Upgradeable, ERC2981Upgradeable)
+        override(ERC721Upgradeable, ERC2981Upgradeable, IERC165)
         returns (bool)
     {
-        return interfaceId == type(IAssetRegistry).interfaceId || super.supportsInterface(interfaceId);
+        return interfaceId == type(IAssetRegistry).interfaceId || interfaceId == type(IAssetMetadata).interfaceId
+            || interfaceId == ERC4906_ID || super.supportsInterface(interfaceId);
     }
 
     /// @dev Takes `registration.previous` out of service in favour of `id`; gives the version of the new asset.
@@ -171,7 +193,14 @@ contract AssetRegistry is IAssetRegistry, ERC721Upgradeable, ERC2981Upgradeable,
         if (_ownerOf(previous) != owner) revert NotOwnerOfPrevious(previous, owner);
         if (record.replacedBy != 0) revert AlreadyReplaced(previous, record.replacedBy);
         record.replacedBy = id;
+        // Its metadata says which version came after it.
+        emit MetadataUpdate(previous);
         return record.version + 1;
+    }
+
+    function _checkUri(string calldata uri) private pure {
+        uint256 length = bytes(uri).length;
+        if (length > URI_LIMIT) revert UriTooLong(length, URI_LIMIT);
     }
 
     function _setParents(Record storage record, uint64 id, Parent[] calldata list) private returns (uint8) {

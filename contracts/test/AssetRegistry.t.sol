@@ -3,10 +3,12 @@ pragma solidity 0.8.37;
 
 import {IERC165} from "@openzeppelin/contracts/interfaces/IERC165.sol";
 import {IERC2981} from "@openzeppelin/contracts/interfaces/IERC2981.sol";
+import {IERC4906} from "@openzeppelin/contracts/interfaces/IERC4906.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 import {IERC721Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 
+import {IAssetMetadata} from "../src/interfaces/IAssetMetadata.sol";
 import {IAssetRegistry} from "../src/interfaces/IAssetRegistry.sol";
 import {System} from "./base/System.sol";
 
@@ -251,12 +253,66 @@ contract AssetRegistryTest is System {
         assets.tokenURI(id);
     }
 
+    function test_register_tellsReadersOfThePreviousVersionToLookAgain() public {
+        uint64 first = _dataset(0);
+        IAssetRegistry.Registration memory registration = _registration(IAssetRegistry.Kind.Dataset, "more rows");
+        registration.previous = first;
+        vm.expectEmit(address(assets));
+        emit IERC4906.MetadataUpdate(first);
+        vm.prank(alice);
+        assets.register(alice, registration);
+    }
+
+    function test_setUri_movesTheMetadataAndTellsReaders() public {
+        uint64 id = _dataset(0);
+        vm.expectEmit(address(assets));
+        emit IAssetMetadata.UriSet(id, "ipfs://bafy/1.json");
+        vm.expectEmit(address(assets));
+        emit IERC4906.MetadataUpdate(id);
+        vm.prank(alice);
+        assets.setUri(id, "ipfs://bafy/1.json");
+        vm.assertEq(assets.tokenURI(id), "ipfs://bafy/1.json");
+        // What the asset commits to is as it was.
+        vm.assertEq(assets.asset(id).contentDigest, keccak256(abi.encode("rows", uint256(0))));
+        vm.prank(alice);
+        assets.setUri(id, "");
+        vm.assertEq(assets.tokenURI(id), "");
+    }
+
+    function test_setUri_isForTheOwnerAndWhomItApproved() public {
+        uint64 id = _dataset(0);
+        vm.expectRevert(abi.encodeWithSelector(IERC721Errors.ERC721InsufficientApproval.selector, bob, id));
+        vm.prank(bob);
+        assets.setUri(id, "https://example.com/bob");
+        vm.prank(alice);
+        assets.approve(bob, id);
+        vm.prank(bob);
+        assets.setUri(id, "https://example.com/bob");
+        vm.assertEq(assets.tokenURI(id), "https://example.com/bob");
+        vm.prank(alice);
+        assets.transferFrom(alice, bob, id);
+        vm.expectRevert(abi.encodeWithSelector(IERC721Errors.ERC721InsufficientApproval.selector, alice, id));
+        vm.prank(alice);
+        assets.setUri(id, "https://example.com/alice");
+        vm.expectRevert(abi.encodeWithSelector(IERC721Errors.ERC721NonexistentToken.selector, 99));
+        assets.setUri(99, "https://example.com/99");
+    }
+
+    function test_setUri_revertsWithALongUri() public {
+        uint64 id = _dataset(0);
+        vm.expectRevert(abi.encodeWithSelector(IAssetRegistry.UriTooLong.selector, 1025, 1024));
+        vm.prank(alice);
+        assets.setUri(id, string(new bytes(1025)));
+    }
+
     function test_supportsInterface_speaksItsStandards() public view {
         vm.assertTrue(assets.supportsInterface(type(IERC165).interfaceId));
         vm.assertTrue(assets.supportsInterface(type(IERC721).interfaceId));
         vm.assertTrue(assets.supportsInterface(0x5b5e139f), "ERC-721 metadata");
         vm.assertTrue(assets.supportsInterface(type(IERC2981).interfaceId));
         vm.assertTrue(assets.supportsInterface(type(IAssetRegistry).interfaceId));
+        vm.assertTrue(assets.supportsInterface(type(IAssetMetadata).interfaceId));
+        vm.assertTrue(assets.supportsInterface(0x49064906), "ERC-4906");
         vm.assertFalse(assets.supportsInterface(0xffffffff));
     }
 

@@ -79,6 +79,18 @@ contract UpgradeTest is System {
         ConsentRegistry(implementation).initialize(stranger);
     }
 
+    /// A registry that was there before ERC-4906 keeps its places: nothing new is stored.
+    function test_upgrade_keepsTheUrisThatWereThere() public {
+        uint64 dataset = _dataset(0);
+        address next = _deploy("AssetRegistry", "");
+        vm.prank(address(timelock));
+        assets.upgradeToAndCall(next, "");
+        vm.assertEq(assets.tokenURI(dataset), "blake3:manifest");
+        vm.prank(_clinic(0));
+        assets.setUri(dataset, "ipfs://bafy");
+        vm.assertEq(assets.tokenURI(dataset), "ipfs://bafy");
+    }
+
     function test_storage_isWhereErc7201PutsIt() public {
         uint64 dataset = _consented(0);
         // The count of assets is the first value of its namespace.

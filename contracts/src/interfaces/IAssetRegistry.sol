@@ -4,7 +4,8 @@ pragma solidity ^0.8.28;
 /// @title The registry of everything worth owning or checking
 /// @notice Each asset is an ERC-721 token that commits to bytes (a digest), to a manifest (what it is) and to at
 /// most eight parents (what it came from). Ids count from 1, and a parent's id is always smaller than its child's,
-/// so the lineage graph is acyclic by construction. What an asset commits to never changes; only its owner does.
+/// so the lineage graph is acyclic by construction. What an asset commits to never changes; only its owner does, and where
+/// its metadata is found (`IAssetMetadata`).
 interface IAssetRegistry {
     /// @notice What an asset is. `None` is never registered.
     enum Kind {

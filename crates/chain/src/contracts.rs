@@ -7,6 +7,7 @@ use alloy_primitives::U256;
 use alloy_sol_types::sol;
 
 pub use artifact::{Artifact, Contract};
+pub use asset_metadata::IAssetMetadata;
 pub use asset_registry::IAssetRegistry;
 pub use consent_registry::IConsentRegistry;
 pub use decision_receipts::IDecisionReceipts;
@@ -69,6 +70,14 @@ mod asset_registry {
     alloy_sol_types::sol!(
         #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
         "../../contracts/src/interfaces/IAssetRegistry.sol"
+    );
+}
+
+/// `contracts/src/interfaces/IAssetMetadata.sol`.
+mod asset_metadata {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/IAssetMetadata.sol"
     );
 }
 

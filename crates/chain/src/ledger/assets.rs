@@ -11,7 +11,7 @@ use counterweight_provenance::ledger::{
 
 use super::{ContractLedger, Failure, decode, is};
 use crate::address::{from_evm, to_evm};
-use crate::contracts::{IAssetRegistry, IERC721};
+use crate::contracts::{IAssetMetadata, IAssetRegistry, IERC721};
 
 fn kind(kind: IAssetRegistry::Kind) -> Result<AssetKind, Failure> {
     AssetKind::from_code(kind as u8).ok_or_else(|| Failure::malformed(format!("an asset of kind {kind:?}")))
@@ -73,9 +73,10 @@ impl<S> AssetReader for ContractLedger<S> {
             IAssetRegistry::AssetRegistered::SIGNATURE_HASH,
             IAssetRegistry::LineageEdge::SIGNATURE_HASH,
             IERC721::Transfer::SIGNATURE_HASH,
+            IAssetMetadata::UriSet::SIGNATURE_HASH,
         ];
         let mut times = self.times();
-        let mut records = BTreeMap::new();
+        let mut records: BTreeMap<u64, AssetRecord> = BTreeMap::new();
         // Edges and transfers of an asset may be logged before its registration, in the same transaction.
         let mut parents: BTreeMap<u64, Vec<Parent>> = BTreeMap::new();
         let mut owners = BTreeMap::new();
@@ -85,6 +86,11 @@ impl<S> AssetReader for ContractLedger<S> {
                 let id = u64::try_from(event.tokenId)
                     .map_err(|_| Failure::malformed(format!("an asset with id {}", event.tokenId)))?;
                 owners.insert(id, from_evm(event.to));
+            } else if is::<IAssetMetadata::UriSet>(log) {
+                let event: IAssetMetadata::UriSet = decode(log)?;
+                if let Some(record) = records.get_mut(&event.id) {
+                    record.uri = event.uri;
+                }
             } else if is::<IAssetRegistry::LineageEdge>(log) {
                 let event: IAssetRegistry::LineageEdge = decode(log)?;
                 parents
@@ -96,7 +102,7 @@ impl<S> AssetReader for ContractLedger<S> {
                 let version = match event.previous {
                     0 => 1,
                     previous => {
-                        let previous: &AssetRecord = records.get(&previous).ok_or_else(|| {
+                        let previous = records.get(&previous).ok_or_else(|| {
                             Failure::malformed(format!("asset {} replaces one that is unknown", event.id))
                         })?;
                         previous.asset.version.saturating_add(1)
@@ -127,6 +133,21 @@ impl<S> AssetReader for ContractLedger<S> {
             record.owner = owners.get(id).copied().unwrap_or(record.owner);
         }
         Ok(records.into_values().collect())
+    }
+}
+
+impl ContractLedger {
+    /// Names another place for an asset's metadata. Wallets and galleries are told to look again (ERC-4906).
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn set_uri(&self, id: AssetId, uri: &str) -> Result<(), LedgerError> {
+        let call = IAssetMetadata::setUriCall {
+            id: id.0,
+            uri: uri.to_owned(),
+        };
+        self.send(self.deployment.asset_registry, &call)?;
+        Ok(())
     }
 }
 
