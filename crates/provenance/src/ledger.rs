@@ -221,6 +221,16 @@ pub enum ConsentChange {
     Transferred,
 }
 
+/// Where in the history of a chain something is: times are whole seconds, this is exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// Height of the block.
+    pub block: u64,
+    /// Place of the event in the block, counted from 0.
+    pub index: u64,
+}
+
 /// A grant, revocation or transfer as it was recorded, from events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsentEpoch {
@@ -232,6 +242,8 @@ pub struct ConsentEpoch {
     pub change: ConsentChange,
     /// When.
     pub at: UnixSeconds,
+    /// Where in the chain's history.
+    pub position: Position,
 }
 
 /// What a history allows after its last epoch that is no later than `time`, and no later in number than `epoch`
@@ -514,6 +526,7 @@ mod tests {
                     expiry: Some(UnixSeconds(500)),
                 },
                 at: UnixSeconds(100),
+                position: Position { block: 1, index: 0 },
             },
             ConsentEpoch {
                 epoch: 2,
@@ -522,6 +535,7 @@ mod tests {
                     purposes: names(&["research"]),
                 },
                 at: UnixSeconds(200),
+                position: Position { block: 2, index: 0 },
             },
         ];
         let research = PurposeIndex(0);
@@ -553,6 +567,7 @@ mod tests {
             steward: Address([owner; 20]),
             change,
             at: UnixSeconds(at),
+            position: Position { block: at, index: 0 },
         };
         let granted = |purposes| ConsentChange::Granted {
             purposes,

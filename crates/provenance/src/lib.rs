@@ -5,6 +5,7 @@
 pub mod blobs;
 pub mod bundle;
 mod canonical_form;
+pub mod consent;
 pub mod content;
 pub mod decision;
 mod durable;

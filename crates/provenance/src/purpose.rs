@@ -17,40 +17,56 @@ pub struct Purpose {
     pub name: &'static str,
     /// What it allows, in one sentence without a full stop.
     pub allows: &'static str,
+    /// The term of the Data Use Ontology that comes closest, `DUO:0000042`, where there is one.
+    pub duo: Option<&'static str>,
+    /// The action of the Open Digital Rights Language that it permits, `odrl:use`.
+    pub action: &'static str,
 }
 
 macro_rules! purposes {
-    ($($index:literal $name:literal $allows:literal,)*) => {
+    ($($index:literal $name:literal $action:literal $allows:literal $($duo:literal)?,)*) => {
         /// Every named purpose, in the order of its bits. Bits are never given another meaning.
-        pub const PURPOSES: &[Purpose] = &[$(Purpose { index: PurposeIndex($index), name: $name, allows: $allows },)*];
+        pub const PURPOSES: &[Purpose] = &[$(Purpose {
+            index: PurposeIndex($index),
+            name: $name,
+            allows: $allows,
+            duo: {
+                const TERM: &[&str] = &[$($duo)?];
+                match TERM {
+                    [term, ..] => Some(*term),
+                    [] => None,
+                }
+            },
+            action: concat!("odrl:", $action),
+        },)*];
     };
 }
 
 purposes! {
-    0 "research" "any research whose results are meant to be published",
-    1 "disease-specific-research" "research into the disease that the dataset's terms name",
-    2 "health-research" "research into health, medicine or biology, ancestry excluded",
-    3 "ancestry-research" "research into the origins or ancestry of populations",
-    4 "methods-development" "developing statistical methods, algorithms and software",
-    5 "quality-improvement" "measuring and improving the service that collected the data",
-    6 "clinical-decision-support" "models that advise on the care of a patient",
-    7 "diagnosis" "models that detect or classify a disease",
-    8 "public-health" "surveillance and planning by public health bodies",
-    9 "education" "teaching and training of people",
-    10 "benchmarking" "public comparison of models and methods",
-    11 "model-evaluation" "testing a model that was trained elsewhere",
-    12 "model-training" "training models of any kind that are not generative",
-    13 "generative-training" "training models that generate text, images, sound or code",
-    14 "fine-tuning" "adapting a model that was trained elsewhere",
-    15 "retrieval" "indexing and showing excerpts in answers to questions",
-    16 "synthetic-data" "generating data that resembles the dataset",
-    17 "fraud-detection" "detecting fraud, money laundering and abuse",
-    18 "credit-scoring" "judging whether a person or firm will repay",
-    19 "insurance-pricing" "pricing or refusing insurance",
-    20 "security" "defending networks, contracts and machines",
-    21 "advertising" "choosing or measuring advertisements",
-    22 "personalisation" "adapting a service to the person who uses it",
-    23 "public-administration" "tasks that law gives to a public body",
+    0 "research" "use" "any research whose results are meant to be published" "DUO:0000042",
+    1 "disease-specific-research" "use" "research into the disease that the dataset's terms name" "DUO:0000007",
+    2 "health-research" "use" "research into health, medicine or biology, ancestry excluded" "DUO:0000006",
+    3 "ancestry-research" "use" "research into the origins or ancestry of populations" "DUO:0000011",
+    4 "methods-development" "use" "developing statistical methods, algorithms and software",
+    5 "quality-improvement" "use" "measuring and improving the service that collected the data",
+    6 "clinical-decision-support" "use" "models that advise on the care of a patient" "DUO:0000043",
+    7 "diagnosis" "use" "models that detect or classify a disease",
+    8 "public-health" "use" "surveillance and planning by public health bodies",
+    9 "education" "use" "teaching and training of people",
+    10 "benchmarking" "use" "public comparison of models and methods",
+    11 "model-evaluation" "use" "testing a model that was trained elsewhere",
+    12 "model-training" "derive" "training models of any kind that are not generative",
+    13 "generative-training" "derive" "training models that generate text, images, sound or code",
+    14 "fine-tuning" "derive" "adapting a model that was trained elsewhere",
+    15 "retrieval" "index" "indexing and showing excerpts in answers to questions",
+    16 "synthetic-data" "derive" "generating data that resembles the dataset",
+    17 "fraud-detection" "use" "detecting fraud, money laundering and abuse",
+    18 "credit-scoring" "use" "judging whether a person or firm will repay",
+    19 "insurance-pricing" "use" "pricing or refusing insurance",
+    20 "security" "use" "defending networks, contracts and machines",
+    21 "advertising" "use" "choosing or measuring advertisements",
+    22 "personalisation" "use" "adapting a service to the person who uses it",
+    23 "public-administration" "use" "tasks that law gives to a public body",
 }
 
 /// Number of purposes that fit the chain's bit set.
@@ -227,15 +243,21 @@ mod tests {
     #[test]
     fn the_table_is_the_one_on_the_page() {
         let page = include_str!("../../../docs/spec/purposes.md");
-        let rows: Vec<(u8, &str, &str)> = page
+        let rows: Vec<(u8, &str, &str, Option<&str>, &str)> = page
             .lines()
             .filter_map(|line| {
                 let mut cells = line.trim_matches('|').split('|').map(str::trim);
                 let index = cells.next()?.parse().ok()?;
-                Some((index, cells.next()?.trim_matches('`'), cells.next()?))
+                let (name, allows) = (cells.next()?.trim_matches('`'), cells.next()?);
+                // The page adds the term's abbreviation.
+                let term = cells.next()?.split(' ').next().filter(|term| *term != "–");
+                Some((index, name, allows, term, cells.next()?.trim_matches('`')))
             })
             .collect();
-        let table: Vec<_> = PURPOSES.iter().map(|p| (p.index.0, p.name, p.allows)).collect();
+        let table: Vec<_> = PURPOSES
+            .iter()
+            .map(|p| (p.index.0, p.name, p.allows, p.duo, p.action))
+            .collect();
         assert_eq!(rows, table);
         assert!(
             PURPOSES

@@ -9,7 +9,7 @@ use counterweight_primitives::{
 };
 
 use counterweight_provenance::{
-    ledger::{ConsentChange, ConsentEpoch, consent_at},
+    ledger::{ConsentChange, ConsentEpoch, Position, consent_at},
     purpose::PURPOSE_BITS,
 };
 
@@ -109,6 +109,11 @@ impl Rules {
             steward,
             change,
             at: now,
+            // No blocks here: the time and the number tell the order as well.
+            position: Position {
+                block: now.0,
+                index: u64::from(epoch),
+            },
         });
         Ok(epoch)
     }

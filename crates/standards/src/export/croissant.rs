@@ -28,15 +28,6 @@ pub struct DatasetFile {
     pub media_type: String,
 }
 
-/// Terms of the Data Use Ontology for purposes, as `docs/spec/purposes.md` has them.
-const DUO: &[(&str, &str)] = &[
-    ("research", "DUO_0000042"),
-    ("disease-specific-research", "DUO_0000007"),
-    ("health-research", "DUO_0000006"),
-    ("ancestry-research", "DUO_0000011"),
-    ("clinical-decision-support", "DUO_0000043"),
-];
-
 /// Names of the context of Croissant 1.1, word for word: another one is refused by some readers.
 const CONTEXT: &[(&str, &str)] = &[
     ("@language", "en"),
@@ -232,13 +223,12 @@ fn offer(dossier: &Dossier<'_>) -> Value {
     let permissions: Vec<Value> = purposes(dossier)
         .map(|purpose| {
             let mut operands = vec![json!({"@id": format!("urn:counterweight:purpose:{}", purpose.name)})];
-            let duo = DUO.iter().find(|(name, _)| *name == purpose.name);
-            operands.extend(
-                duo.map(|(_, term)| json!({"@id": format!("http://purl.obolibrary.org/obo/{term}")})),
-            );
+            operands.extend(purpose.duo.map(
+                |term| json!({"@id": format!("http://purl.obolibrary.org/obo/{}", term.replace(':', "_"))}),
+            ));
             json!({
                 "@type": "odrl:Permission",
-                "odrl:action": {"@id": "odrl:use"},
+                "odrl:action": {"@id": purpose.action},
                 "odrl:constraint": {
                     "@type": "odrl:Constraint",
                     "odrl:leftOperand": {"@id": "odrl:purpose"},
