@@ -1,11 +1,14 @@
 """Exports of a trained study, each read by the tool of its format."""
 
+import base64
 import json
 import pathlib
 import shutil
 import tempfile
 import unittest
 
+import defusedxml.ElementTree
+import jsonschema
 import mlcroissant
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
@@ -17,6 +20,14 @@ from command import ROOT, cw
 
 # Column names of the example hold nothing special, so one of these replaces a dataset's description.
 HOSTILE = "\"'--- : [a](b) |<i>`*_{}&# é\N{SNOWMAN}\\n"
+
+# The metadata schema of ERC-721, with the descriptions left out; it requires nothing, so the test does.
+ERC721 = {
+    "title": "Asset Metadata",
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("name", "description", "image")},
+    "required": ["name", "description", "image"],
+}
 
 
 class Exports(unittest.TestCase):
@@ -41,6 +52,30 @@ class Exports(unittest.TestCase):
         file = self.study / name
         cw(noun, "export", thing, "--format", form, "--output", file, "--yes", folder=self.study)
         return file
+
+    def test_token_metadata_has_the_schema_of_erc_721_and_a_picture(self):
+        for noun, thing in (("model", "tumour@1"), ("model", "tumour@2"), ("dataset", "clinic-a@1")):
+            metadata = json.loads(self.export(noun, thing, "nft", "token.json").read_text())
+            jsonschema.validate(metadata, ERC721)
+            self.assertEqual(metadata["name"], thing)
+            self.assertLessEqual(len(metadata["description"]), 1000)
+            for trait in metadata["attributes"]:
+                self.assertIsInstance(trait["trait_type"], str)
+                self.assertIsInstance(trait["value"], (str, int, float))
+            kind, picture = metadata["image"].split(",", 1)
+            self.assertEqual(kind, "data:image/svg+xml;base64")
+            root = defusedxml.ElementTree.fromstring(base64.b64decode(picture, validate=True))
+            space = "{http://www.w3.org/2000/svg}"
+            self.assertEqual(root.attrib["viewBox"], "0 0 1000 1000")
+            tags = {element.tag.removeprefix(space) for element in root.iter()}
+            self.assertLessEqual(tags, {"svg", "title", "rect", "path", "text"})
+            names = {element.text for element in root.iter(space + "text")}
+            self.assertIn(thing.split("@")[0], names)
+            if noun == "model":
+                self.assertLessEqual({"clinic-a", "clinic-b", "clinic-c", "clinic-d"}, names)
+        versions = json.loads(self.export("model", "tumour@1", "nft", "token.json").read_text())["properties"]
+        self.assertEqual([one["version"] for one in versions["versions"]], [1, 2])
+        self.assertEqual(versions["replaced_by"], versions["versions"][1]["asset"])
 
     def test_croissant_is_valid_and_gives_the_rows(self):
         source = self.study / "data/clinic-a.csv"

@@ -9,6 +9,8 @@ mod croissant;
 mod decision_prov;
 mod dossier;
 mod ml_bom;
+mod nft;
+mod picture;
 mod prov;
 mod text;
 
@@ -18,6 +20,8 @@ pub use croissant::{DatasetFile, croissant};
 pub use decision_prov::decision_prov;
 pub use dossier::{Dossier, ExportError, LogEntry, Run};
 pub use ml_bom::{BomVersion, ml_bom};
+pub use nft::{ipfs_address, token_metadata};
+pub use picture::lineage_picture;
 pub use prov::prov;
 
 #[cfg(test)]

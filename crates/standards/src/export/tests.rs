@@ -291,3 +291,48 @@ fn exports_are_the_same_every_time() {
     );
     assert_eq!(model_card(&one).unwrap(), model_card(&other).unwrap());
 }
+
+#[test]
+fn a_token_shows_its_picture_its_traits_and_its_versions() {
+    let graph = graph();
+    let metadata = token_metadata(&dossier(&graph, 2), &graph).unwrap();
+    for name in ["name", "description", "image"] {
+        assert!(metadata[name].is_string(), "{metadata:#}");
+    }
+    let image = metadata["image"].as_str().unwrap();
+    assert!(image.starts_with("data:image/svg+xml;base64,"));
+    let traits = metadata["attributes"].as_array().unwrap();
+    let of = |name: &str| {
+        traits
+            .iter()
+            .find(|one| one["trait_type"] == name)
+            .map(|one| &one["value"])
+    };
+    assert_eq!(of("Version"), Some(&Value::from(1)));
+    assert_eq!(of("Parents"), Some(&Value::from(1)));
+    assert_eq!(metadata["properties"]["versions"][0]["asset"], 2);
+    assert_eq!(metadata["properties"]["parents"][0]["share_ppm"], 1_000_000);
+    assert_eq!(metadata["properties"]["run"]["study"], 1);
+    // No text of a stranger is a tag, a link or turns the direction.
+    let text = metadata.to_string();
+    assert!(
+        !text.contains('<') && !text.contains("[a]") && !text.contains('\u{202e}'),
+        "{text}"
+    );
+    assert_eq!(metadata, token_metadata(&dossier(&graph, 2), &graph).unwrap());
+}
+
+#[test]
+fn small_files_are_named_as_ipfs_names_them() {
+    // `ipfs add --cid-version 1` of nothing, and of "hello world" without a newline.
+    let name = |bytes: &[u8]| ipfs_address(bytes).unwrap();
+    assert_eq!(
+        name(b""),
+        "ipfs://bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+    );
+    assert_eq!(
+        name(b"hello world"),
+        "ipfs://bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
+    );
+    assert_eq!(ipfs_address(&vec![0; 262_145]), None);
+}
