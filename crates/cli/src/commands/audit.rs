@@ -210,12 +210,14 @@ impl<'a> Recording<'a> {
                     index: None,
                     size,
                     anchored: false,
+                    said: None,
                 });
             };
             let check = LogCheck {
                 index: Some(found.receipt.index()),
                 size,
                 anchored: is_anchored(&self.reader, issuer, &found)?,
+                said: found.said(),
             };
             *statement.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
             Ok(check)

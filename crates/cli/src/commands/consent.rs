@@ -1,4 +1,6 @@
-//! `cw consent`: what a dataset may be used for.
+//! `cw consent`: what a dataset may be used for, and what became of it.
+
+mod report;
 
 use counterweight_primitives::{PurposeIndex, UnixSeconds};
 use counterweight_provenance::{
@@ -14,7 +16,7 @@ use crate::{
     output::{Answer, Cell, Table, Tone},
     project::Project,
     session::{Asset, Assets, Contracts, Session},
-    training::{member_key, purpose},
+    training::{Stewarded, log_key, member_key, purpose, record_consents},
 };
 
 /// What to do about consent.
@@ -41,6 +43,11 @@ pub(crate) enum Command {
     },
     /// Show what each dataset may be used for
     List,
+    /// Show who used a dataset, for what and when, in which runs and models, and what it earned
+    Report {
+        /// The dataset
+        dataset: ThingName,
+    },
 }
 
 /// Does it.
@@ -97,6 +104,10 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             change(&session, &contracts, asset, context, Change::Revoke(purposes))
         }
         Command::List => list(&project, &contracts, &assets),
+        Command::Report { dataset } => {
+            let dataset = assets.find(AssetKind::Dataset, &dataset.0)?;
+            report::run(&session, &contracts, &assets, dataset)
+        }
     }
 }
 
@@ -164,9 +175,34 @@ fn change(
     } else {
         "may no longer be used for"
     };
+    // The chain has decided: that the log cannot be written now changes nothing about it.
+    let entry = match log_key(session, std::slice::from_ref(&key))? {
+        Some(owner) => {
+            let stewarded = Stewarded {
+                asset: id,
+                name,
+                content: asset.record.asset.content,
+                key: std::sync::Arc::clone(&key),
+            };
+            let ledger = contracts.acting_for(&owner);
+            record_consents(session, &owner, &ledger, &[stewarded])?
+                .pop()
+                .flatten()
+        }
+        None => {
+            context
+                .console
+                .warn("the signed entry is not in a log yet: the key of the project's log is not at hand");
+            context
+                .console
+                .note("cw dataset publish or cw train by the log's owner makes up for it");
+            None
+        }
+    };
     Ok(answer
         .json("sent", true)
         .json("epoch", epoch)
+        .json("entry", serde_json::to_value(entry).unwrap_or_default())
         .line(format!(
             "{} {said} {} (epoch {epoch})",
             asset.full_name(),

@@ -11,10 +11,13 @@ use counterweight_provenance::{
     ledger::{AssetKind, ConsentReader as _},
     manifest::Manifest,
 };
-use counterweight_standards::export::{DatasetFile, croissant, prov};
+use counterweight_standards::export::{DatasetFile, croissant, prov, token_metadata};
 use serde_json::{Value, json};
 
-use super::{Context, model::pretty};
+use super::{
+    Context,
+    model::{pretty, told_where},
+};
 use crate::{
     arguments::ThingName,
     error::{CliError, Code, with_causes},
@@ -23,8 +26,8 @@ use crate::{
     project::{CONFIG_FILE, Project, ProjectConfig, Wanted, read_config},
     session::{Asset, Assets, Contracts, Session},
     training::{
-        dataset_statement, format_of, member_key, purpose, read_holdout, read_local, record, register,
-        sponsor_key,
+        Stewarded, dataset_statement, format_of, member_key, purpose, read_holdout, read_local, record,
+        record_consents, register, sponsor_key,
     },
 };
 
@@ -66,6 +69,8 @@ pub(crate) enum Command {
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Say where wallets and galleries find a dataset's metadata
+    Link(super::link::Arguments),
     /// Put a dataset's manifest on the chain and a signed statement into the log, and grant its consent
     Publish {
         /// The datasets; without one, all of them
@@ -81,6 +86,8 @@ pub(crate) enum Format {
     Croissant,
     /// Its lineage as PROV-JSON
     Prov,
+    /// Metadata of its token as wallets and galleries read it, the picture of its lineage inside
+    Nft,
 }
 
 /// Does it.
@@ -116,6 +123,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         Command::Export { name, format, output } => {
             export(&project, name, *format, output.as_deref(), context)
         }
+        Command::Link(arguments) => super::link::run(AssetKind::Dataset, arguments, context),
         Command::Publish { names } => publish(&project, names, context),
     }
 }
@@ -357,6 +365,7 @@ fn export(
     let dossier = super::export::dossier(&session, &contracts, &graph, asset, context)?;
     let (document, ending) = match format {
         Format::Prov => (prov(&dossier), ".prov.json"),
+        Format::Nft => (token_metadata(&dossier, &graph)?, ".nft.json"),
         Format::Croissant => {
             let file = local_file(project, asset, context)?;
             (croissant(&dossier, file.as_ref())?, ".croissant.json")
@@ -364,10 +373,16 @@ fn export(
     };
     let name = format!("{}-{}{ending}", asset.name(), asset.record.asset.version);
     let path = output.map_or_else(|| PathBuf::from(name), Path::to_owned);
-    let answer = super::export::write("dataset-export/1", &pretty(&document)?, &path, true, context)?;
+    let bytes = pretty(&document)?;
+    let answer = super::export::write("dataset-export/1", &bytes, &path, true, context)?;
     if answer.is_empty() {
         return Ok(answer);
     }
+    let answer = if format == Format::Nft {
+        told_where(answer, "dataset", asset, &bytes)
+    } else {
+        answer
+    };
     Ok(answer
         .json("dataset", asset.full_name())
         .json("content", asset.record.asset.content.to_string()))
@@ -474,5 +489,7 @@ fn publish(project: &Project, names: &[String], context: &Context) -> Result<Ans
         .map(|member| Ok((dataset_statement(&sponsor, member)?, &*member.key)))
         .collect::<Result<Vec<_>, CliError>>()?;
     record(&session, &key, &sponsor, statements)?;
+    let stewarded: Vec<Stewarded> = members.iter().map(Stewarded::of).collect();
+    record_consents(&session, &key, &sponsor, &stewarded)?;
     Ok(answer.json("sent", true).json("datasets", published).table(table))
 }

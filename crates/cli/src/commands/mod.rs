@@ -12,6 +12,7 @@ pub(crate) mod explain;
 mod export;
 pub(crate) mod infer;
 pub(crate) mod key;
+mod link;
 pub(crate) mod log;
 pub(crate) mod member;
 pub(crate) mod model;

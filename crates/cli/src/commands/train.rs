@@ -26,8 +26,9 @@ use crate::{
     project::Project,
     session::{Assets, Contracts, Session},
     training::{
-        Comparison, Membership, Opened, RunSummary, Watcher, amount, compare, coordinator_options, join_all,
-        member_key, open_or_resume, prepare, publish, read_holdout, run_rounds, simulate, sponsor_key,
+        Comparison, Membership, Opened, RunSummary, Stewarded, Watcher, amount, compare, coordinator_options,
+        join_all, member_key, open_or_resume, prepare, publish, read_holdout, record_consents, run_rounds,
+        simulate, sponsor_key,
     },
 };
 
@@ -155,6 +156,8 @@ fn train(
         "Registered",
         format!("{new} of {} datasets, the others were known", members.len()),
     );
+    let stewarded: Vec<Stewarded> = members.iter().map(Stewarded::of).collect();
+    record_consents(session, &key, &sponsor, &stewarded)?;
     enough_members(project, &members)?;
     let started = Instant::now();
     let invited: Vec<Address> = members.iter().map(|member| member.key.account()).collect();

@@ -1,6 +1,7 @@
 //! The main job, in its steps: datasets, study, rounds, model, statements.
 
 mod comparison;
+mod consents;
 mod datasets;
 mod opening;
 mod parties;
@@ -10,6 +11,7 @@ mod statements;
 mod summary;
 
 pub(crate) use comparison::{Comparison, compare};
+pub(crate) use consents::{Stewarded, log_key, logged_entries, record_consents, registry};
 pub(crate) use datasets::{Membership, format_of, prepare, purpose, read_holdout, read_local, register};
 pub(crate) use opening::{Opened, fund, join_all, open_or_resume};
 pub(crate) use parties::{member_key, sponsor_key};

@@ -22,7 +22,7 @@ use counterweight_provenance::{
 };
 use serde_json::json;
 
-use super::{Comparison, Membership, Opened, statements};
+use super::{Comparison, Membership, Opened, consents, statements};
 use crate::{
     error::{CliError, Code},
     session::{Assets, Contracts, Session},
@@ -72,12 +72,11 @@ pub(crate) fn publish(
         comparison,
     )?);
     let manifest_digest = session.blobs.put(&manifest.encode()?)?;
+    let consents = consents::commit(session, contracts, opened.study, &state)?;
     let statements = say(
         sponsor,
         opened,
-        content,
-        manifest_digest,
-        run_digest,
+        (content, manifest_digest, run_digest, consents),
         outcome,
         members,
     )?;
@@ -375,9 +374,7 @@ pub(crate) fn dataset_statement(ledger: &ContractLedger, member: &Membership) ->
 fn say<'a>(
     sponsor: &ContractLedger,
     opened: &Opened,
-    content: ContentDigest,
-    manifest: ContentDigest,
-    run: ContentDigest,
+    (content, manifest, run, consents): (ContentDigest, ContentDigest, ContentDigest, ContentDigest),
     outcome: &StudyOutcome,
     members: &'a [Membership],
 ) -> Result<Vec<(Statement, Option<&'a Membership>)>, CliError> {
@@ -414,7 +411,7 @@ fn say<'a>(
         ),
         None,
     ));
-    let published = json!({"manifest": manifest, "run": run, "study": place});
+    let published = json!({"consents": consents, "manifest": manifest, "run": run, "study": place});
     statements.push((
         Statement::new(
             issuer,

@@ -23,6 +23,8 @@ use counterweight_provenance::{
     statement::{Statement, UncheckedStatement},
 };
 
+use serde_json::Value;
+
 use crate::{
     error::{CliError, Code, with_causes},
     session::{Contracts, Session},
@@ -141,13 +143,28 @@ pub(crate) fn log_owner(session: &Session<'_>) -> Option<Address> {
 }
 
 fn read_all(reader: &LogReader) -> Result<Vec<(u64, Statement)>, CliError> {
+    let read = |(index, bytes): (u64, Vec<u8>)| {
+        let statement = UncheckedStatement::decode(&bytes, STATEMENT_BYTES)?.verify()?;
+        Ok((index, statement.statement().clone()))
+    };
+    read_entries(reader)?.into_iter().map(read).collect()
+}
+
+fn read_entries(reader: &LogReader) -> Result<Vec<(u64, Vec<u8>)>, CliError> {
     let checkpoint = reader.checkpoint()?;
-    let entries = reader.entries(&checkpoint, 0, checkpoint.checkpoint().size)?;
-    entries
+    Ok(reader.entries(&checkpoint, 0, checkpoint.checkpoint().size)?)
+}
+
+/// Every signed statement of the project's log with its bytes, in order; none where there is no log.
+pub(super) fn all_statements(session: &Session<'_>) -> Result<Vec<(Vec<u8>, Statement)>, CliError> {
+    let Some(reader) = log_reader(session)? else {
+        return Ok(Vec::new());
+    };
+    read_entries(&reader)?
         .into_iter()
-        .map(|(index, bytes)| {
+        .map(|(_, bytes)| {
             let statement = UncheckedStatement::decode(&bytes, STATEMENT_BYTES)?.verify()?;
-            Ok((index, statement.statement().clone()))
+            Ok((bytes, statement.statement().clone()))
         })
         .collect()
 }
@@ -161,6 +178,8 @@ pub(crate) struct LogCheck {
     pub(crate) size: u64,
     /// Whether the chain holds a root that covers it.
     pub(crate) anchored: bool,
+    /// What the statement says, where there is one.
+    pub(crate) said: Option<Value>,
 }
 
 /// A statement in a log: everything that shows it is there.
@@ -171,6 +190,14 @@ pub(crate) struct FoundStatement {
     pub(crate) receipt: Receipt,
     /// The log's key.
     pub(crate) key: VerifierKey,
+}
+
+impl FoundStatement {
+    /// What it says. Its signature was checked when it was found.
+    pub(crate) fn said(&self) -> Option<Value> {
+        let statement = UncheckedStatement::decode(&self.entry, STATEMENT_BYTES).ok()?;
+        Some(statement.verify().ok()?.statement().predicate.clone())
+    }
 }
 
 /// Looks for the newest statement of a kind about bytes, and proves that it is in the log. Also gives the log's size.
@@ -270,6 +297,7 @@ pub(crate) fn check_log(
         _ => false,
     };
     Ok(LogCheck {
+        said: found.as_ref().and_then(FoundStatement::said),
         index: found.map(|found| found.receipt.index()),
         size,
         anchored,

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use counterweight_provenance::ledger::AssetKind;
-use counterweight_standards::export::{BomVersion, annex_iv, ml_bom, model_card, prov};
+use counterweight_standards::export::{
+    BomVersion, annex_iv, ipfs_address, lineage_picture, ml_bom, model_card, prov, token_metadata,
+};
 use serde::Serialize;
 
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
     error::CliError,
     output::Answer,
     project::Project,
-    session::{Assets, Session},
+    session::{Asset, Assets, Session},
 };
 
 /// Largest model that is exported.
@@ -46,6 +48,10 @@ enum Format {
     MlBom17,
     /// Its lineage and its run as PROV-JSON
     Prov,
+    /// Metadata of its token as wallets and galleries read it, the picture of its lineage inside
+    Nft,
+    /// The picture of its lineage alone
+    Svg,
     /// EU AI Act, Annex IV: technical documentation with its gaps, Markdown
     AnnexIv,
     /// The same as JSON
@@ -59,6 +65,8 @@ impl Format {
             Self::Card => ".card.md",
             Self::MlBom | Self::MlBom17 => ".cdx.json",
             Self::Prov => ".prov.json",
+            Self::Nft => ".nft.json",
+            Self::Svg => ".svg",
             Self::AnnexIv => ".annex-iv.md",
             Self::AnnexIvJson => ".annex-iv.json",
         }
@@ -85,6 +93,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
             Format::MlBom => pretty(&ml_bom(&dossier, BomVersion::V1_6)?)?,
             Format::MlBom17 => pretty(&ml_bom(&dossier, BomVersion::V1_7)?)?,
             Format::Prov => pretty(&prov(&dossier))?,
+            Format::Nft => pretty(&token_metadata(&dossier, &graph)?)?,
+            Format::Svg => lineage_picture(&graph, asset.record.id)?.into_bytes(),
             Format::AnnexIvJson => pretty(&annex_iv(&dossier)?)?,
             Format::AnnexIv | Format::Safetensors => annex_iv(&dossier)?.to_markdown().into_bytes(),
         }
@@ -97,9 +107,28 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
     if answer.is_empty() {
         return Ok(answer);
     }
+    let answer = if arguments.format == Format::Nft {
+        told_where(answer, "model", asset, &bytes)
+    } else {
+        answer
+    };
     Ok(answer
         .json("model", asset.full_name())
         .json("content", asset.record.asset.content.to_string()))
+}
+
+/// Says what to do with a token's metadata.
+pub(crate) fn told_where(answer: Answer, noun: &str, asset: &Asset, bytes: &[u8]) -> Answer {
+    let link = format!("cw {noun} link {}", asset.full_name());
+    match ipfs_address(bytes) {
+        Some(address) => answer
+            .json("ipfs", address.as_str())
+            .next("serve the file over HTTPS, or pin it: ipfs add --cid-version 1 FILE")
+            .next(format!("{link} {address}")),
+        None => answer
+            .json("ipfs", serde_json::Value::Null)
+            .next(format!("{link} URI")),
+    }
 }
 
 /// JSON for people and programs, with a newline at the end.

@@ -10,7 +10,7 @@ mod sign;
 use counterweight_provenance::{ledger::AssetKind, lineage::Direction, manifest::Manifest};
 use serde_json::{Value, json};
 
-pub(super) use export::pretty;
+pub(super) use export::{pretty, told_where};
 pub(super) use publish::inference_verifier;
 pub(super) use sign::{KEY_BYTES, account_key, beside};
 
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Attest(attest::Arguments),
     /// Write a model, or a description of it in a format of others
     Export(export::Arguments),
+    /// Say where wallets and galleries find a model's metadata
+    Link(super::link::Arguments),
 }
 
 /// Does it.
@@ -59,6 +61,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         Command::Sign(arguments) => return sign::run(arguments, context),
         Command::Attest(arguments) => return attest::run(arguments, context),
         Command::Export(arguments) => return export::run(arguments, context),
+        Command::Link(arguments) => return super::link::run(AssetKind::Model, arguments, context),
         Command::List | Command::Show { .. } => {}
     }
     let project = Project::open(&context.global)?;
@@ -114,6 +117,7 @@ fn summary(asset: &Asset) -> Value {
         "content": asset.record.asset.content,
         "manifest": asset.record.asset.manifest,
         "owner": asset.record.owner,
+        "uri": asset.record.uri,
         "published_at": asset.record.registered_at.to_rfc3339(),
     })
 }

@@ -458,6 +458,7 @@ fn statement(
             index: None,
             size: 0,
             anchored: false,
+            said: None,
         });
     };
     let found = read_statement(entry.to_vec(), proof, policy, (issuer, kind, about))?;
@@ -469,6 +470,7 @@ fn statement(
         index: Some(found.receipt.index()),
         size: found.receipt.checkpoint().checkpoint().size,
         anchored: is_anchored(reader, issuer, &found)?,
+        said: found.said(),
     })
 }
 

@@ -94,6 +94,12 @@ pub(crate) fn model_checks(
     }
     checks.extend(dataset_checks(sources, assets, study)?);
     checks.extend(study_checks(sources, study, Some(model))?);
+    checks.extend(super::consents::consent_checks(
+        sources,
+        assets,
+        study,
+        Some(model),
+    )?);
     let owner = model.record.registered_to;
     checks.push(logged(
         sources,

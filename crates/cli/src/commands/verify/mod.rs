@@ -2,6 +2,7 @@
 
 mod bundle;
 mod checks;
+mod consents;
 mod content;
 mod proof;
 mod record_keeping;
@@ -9,7 +10,7 @@ mod signature;
 
 use std::{fs, path::PathBuf};
 
-use counterweight_federated::audit::Verdict;
+use counterweight_federated::{audit::Verdict, ledger::StudyReader as _};
 use counterweight_provenance::ledger::{AnchorReader as _, AssetKind, ConsentReader as _, LogId};
 use serde::Serialize;
 use serde_json::Value;
@@ -34,6 +35,7 @@ pub(crate) use bundle::{
 };
 pub(crate) use checks::{Holdout, Sources, model_checks};
 use checks::{bytes_check, dataset_checks, logged, manifest_check, study_checks};
+use consents::{consent_checks, dataset_consent_checks};
 
 /// What to verify.
 #[derive(Debug, clap::Subcommand)]
@@ -50,6 +52,11 @@ pub(crate) enum Command {
     },
     /// A dataset: its bytes, manifest and consent
     Dataset {
+        /// The dataset
+        name: ThingName,
+    },
+    /// The consent for a dataset: its signed entries, and whether every run that used it was allowed to
+    Consent {
         /// The dataset
         name: ThingName,
     },
@@ -135,6 +142,12 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             let study = wanted_run(&contracts, *run)?;
             let mut checks = dataset_checks(&sources, &assets, study)?;
             checks.extend(study_checks(&sources, study, None)?);
+            let model = contracts
+                .reader
+                .study(study)?
+                .model
+                .and_then(|model| assets.by_id(model));
+            checks.extend(consent_checks(&sources, &assets, study, model)?);
             (format!("run {study}"), checks)
         }
         Command::Dataset { name } => {
@@ -152,6 +165,13 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
                 content,
             ));
             (format!("dataset {}", dataset.full_name()), checks)
+        }
+        Command::Consent { name } => {
+            let dataset = assets.find(AssetKind::Dataset, &name.0)?;
+            (
+                format!("consent for {}", dataset.full_name()),
+                dataset_consent_checks(&session, &sources, &assets, dataset)?,
+            )
         }
         Command::Proof(_)
         | Command::Signature(_)
