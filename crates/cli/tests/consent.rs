@@ -273,7 +273,7 @@ fn a_withdrawal_that_the_registry_denied_for_a_while_is_found_and_named() {
         sponsor.finish(study, &[half, half], digest("evidence")).unwrap();
         install(EvmAddress::from(deployment.consent_registry_implementation.0), 2);
         let publication = ModelPublication {
-            content: digest("model"),
+            content: digest("result"),
             manifest: digest("manifest"),
             previous: None,
             resale_royalty_bps: 0,
@@ -433,7 +433,7 @@ fn a_token_shows_its_lineage_and_points_where_it_is_told() {
     );
     project.json(&["model", "export", "tumour", "--format", "svg"]);
     let svg = fs::read_to_string(project.path().join("tumour-1.svg")).unwrap();
-    assert!(svg.contains(">clinic-d<") && svg.ends_with("</svg>\n"), "{svg}");
+    assert!(svg.contains(">clinic-a<") && svg.ends_with("</svg>\n"), "{svg}");
 
     let address = exported["ipfs"].as_str().unwrap();
     assert!(address.starts_with("ipfs://bafkrei"), "{address}");

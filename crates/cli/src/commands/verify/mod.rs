@@ -141,12 +141,12 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         Command::Run { run } => {
             let study = wanted_run(&contracts, *run)?;
             let mut checks = dataset_checks(&sources, &assets, study)?;
-            checks.extend(study_checks(&sources, study, None)?);
             let model = contracts
                 .reader
                 .study(study)?
                 .model
                 .and_then(|model| assets.by_id(model));
+            checks.extend(study_checks(&sources, study, model)?);
             checks.extend(consent_checks(&sources, &assets, study, model)?);
             (format!("run {study}"), checks)
         }
