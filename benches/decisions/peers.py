@@ -78,7 +78,8 @@ def mlflow(folder: pathlib.Path, count: int, made: list[list[float]]) -> None:
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     # Otherwise spans go to a folder below the one that this was started in.
-    mlflow.create_experiment("decisions", artifact_location=(folder / "mlruns").as_uri())
+    if mlflow.get_experiment_by_name("decisions") is None:
+        mlflow.create_experiment("decisions", artifact_location=(folder / "mlruns").as_uri())
     mlflow.set_experiment("decisions")
     for start, batch in batches(count, made):
         for at, row in enumerate(batch, start):
