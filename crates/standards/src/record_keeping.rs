@@ -161,6 +161,25 @@ mod tests {
         );
     }
 
+    /// What remote biometric identification needs can all be said in a draft.
+    #[test]
+    fn a_draft_with_two_verifiers_period_and_database_keeps_all_of_12_3() {
+        let field = |name: &str| format!(r#"{{"name": "{name}", "type": "text"}}"#);
+        let text = format!(
+            r#"{{"endpoint": "e", "model": "{MODEL}", "inputs": [{}], "variables": [{}], "outputs": [{}], "reviewers": [{}]}}"#,
+            field("frame"),
+            [
+                field("use_started_at"),
+                field("use_ended_at"),
+                field("reference_database")
+            ]
+            .join(", "),
+            field("match"),
+            field("second_name"),
+        );
+        assert_eq!(gaps(&profile(&text), true), ["19, 26(6)", "86"]);
+    }
+
     #[test]
     fn a_profile_without_outputs_names_each_gap() {
         let text = format!(

@@ -94,6 +94,9 @@ pub struct ProfileDraft {
     variables: Vec<DraftField>,
     #[serde(default)]
     outputs: Vec<DraftField>,
+    /// What reviewers fill in besides `name` and `note`.
+    #[serde(default)]
+    reviewers: Vec<DraftField>,
     #[serde(default)]
     linear: Option<DraftLinear>,
     #[serde(default)]
@@ -140,6 +143,11 @@ impl ProfileDraft {
         };
         fields.push(text("name", Role::Reviewer));
         fields.push(text("note", Role::Reviewer));
+        fields.extend(self.reviewers.into_iter().map(|draft| Field {
+            name: draft.name,
+            role: Role::Reviewer,
+            kind: draft.kind,
+        }));
         fields.push(text("reference", Role::Consent));
         let linear = self.linear.map(read_linear).transpose()?;
         let profile = match self.trees {
@@ -194,7 +202,7 @@ pub struct DecisionDraft {
     variables: Map<String, Json>,
     #[serde(default)]
     outputs: Map<String, Json>,
-    /// `name` and `note`.
+    /// `name`, `note`, and those of the draft's `reviewers`.
     #[serde(default)]
     reviewer: Map<String, Json>,
     /// `reference`.
