@@ -1,7 +1,7 @@
 //! Train one model on data that stays where it is.
 //!
 //! What a study is: [`study`]. A member's data: [`table`]. The model: [`architecture`], [`parameters`],
-//! [`training`]. What travels: [`update`], or what [`masked`] rounds make of it. What everyone recomputes: [`aggregate`], [`rules`],
+//! [`tensor_file`], [`training`]. What travels: [`update`], or what [`masked`] rounds make of it. What everyone recomputes: [`aggregate`], [`rules`],
 //! [`server_optimiser`], [`contribution`], [`scoring`]. What must be recorded: [`ledger`]. Who runs it: [`coordinator`], [`member`], [`round`], over
 //! [`http`] ([`wire`]) or in one process. Who checks it: [`audit`]. Who spoils it, in tests: [`attack`].
 
@@ -33,6 +33,7 @@ pub mod server_optimiser;
 pub mod simulation;
 pub mod study;
 pub mod table;
+pub mod tensor_file;
 pub mod training;
 pub mod update;
 pub mod wire;

@@ -6,6 +6,7 @@
 //! alone, so a member that was restarted makes the same one again.
 
 mod masked;
+pub mod outside;
 mod run;
 pub mod trainer;
 mod work;
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 use self::trainer::{Evaluated, Metrics};
 pub use self::{
     masked::{Fetch, MaskedMove, MaskedOpening},
+    outside::{Outside, OutsideSetup},
     run::MemberOptions,
     trainer::{BuiltIn, Trainer, TrainerError},
     work::{Assignment, PreparedUpdate},
