@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use self::aggregation::AggregationSetting;
 use crate::{
-    architecture::{Activation, Architecture, ArchitectureError, Layered},
+    architecture::{Activation, Architecture, ArchitectureError, Layered, Tensor},
     decimal::Decimal,
     study::schema::DataSection,
     training::LocalTraining,
@@ -38,7 +38,9 @@ pub struct StudyConfig {
     pub model: ModelSection,
     /// `[training]`.
     pub training: TrainingSection,
-    /// `[data]`: how a file becomes numbers, the same for every member and the hold-out.
+    /// `[data]`: how a file becomes numbers, the same for every member and the hold-out. A custom model's files are read
+    /// by its members' programs alone, and need none.
+    #[serde(default)]
     pub data: DataSection,
     /// `[holdout]`.
     pub holdout: Option<HoldoutSection>,
@@ -82,9 +84,12 @@ pub struct ModelSection {
     pub hidden: Vec<u32>,
     /// Between the layers, for `mlp` only.
     pub activation: Option<Activation>,
+    /// Names and shapes, for `custom` only.
+    #[serde(default)]
+    pub tensors: Vec<Tensor>,
 }
 
-/// Families of models that are built in.
+/// Families of models: those that are built in, and all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
@@ -94,6 +99,8 @@ pub enum Family {
     Softmax,
     /// Hidden layers; one output for two classes, one a class for more.
     Mlp,
+    /// Named tensors that only members' own programs can train and judge.
+    Custom,
 }
 
 /// `[training]`: rounds and what happens in one.
@@ -171,6 +178,8 @@ pub struct DatasetEntry {
     pub steward: Option<String>,
     /// The steward's own words on it.
     pub description: Option<String>,
+    /// What trains on it where that is not the training that is built in: a program with its arguments, or an address.
+    pub trainer: Option<String>,
 }
 
 /// How a table is stored.
@@ -237,6 +246,9 @@ impl StudyConfig {
     }
 
     fn shape(&self) -> Architecture {
+        if self.model.architecture == Family::Custom {
+            return Architecture::custom(self.model.tensors.iter().cloned());
+        }
         let inputs: usize = self.data.columns.iter().map(schema::Column::inputs).sum();
         let classes = self.data.classes.len();
         Architecture::BuiltIn(Layered {

@@ -9,7 +9,7 @@ use counterweight_federated::{
     clock::{Clock, SystemClock},
     http::{HttpClientOptions, HttpCoordinator},
     ledger::StudyReader as _,
-    member::{BuiltIn, CoordinatorClient as _, Member, MemberEvent, MemberOptions, MemberSetup},
+    member::{CoordinatorClient as _, Member, MemberEvent, MemberOptions, MemberSetup},
     study::terms::{MOST_BYTES, PublicTerms},
     table::HoldoutRows,
 };
@@ -23,7 +23,9 @@ use crate::{
     output::{Answer, Cell},
     project::Project,
     session::{Assets, Session},
-    training::{ROW_NOISE, fund, member_key, member_notes, read_holdout, read_local, register},
+    training::{
+        ROW_NOISE, figures, fund, member_key, member_notes, read_holdout, read_local, register, trainer_of,
+    },
 };
 
 /// What to do as a member.
@@ -37,6 +39,13 @@ pub(crate) enum Command {
         /// The dataset of this project to train on
         #[arg(long, value_name = "NAME")]
         dataset: String,
+        /// Train with this program, "python3 train.py", or server, http://127.0.0.1:port/path, instead of the built-in
+        /// training
+        #[arg(long, value_name = "PROGRAM")]
+        trainer: Option<String>,
+        /// Say how each round's model does on this member's own test rows
+        #[arg(long)]
+        judge: bool,
     },
 }
 
@@ -45,7 +54,12 @@ pub(crate) enum Command {
 /// # Errors
 /// [`Code::CoordinatorSilent`], [`Code::NoConsent`], [`Code::WrongShape`], and those of chain and files.
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliError> {
-    let Command::Start { coordinator, dataset } = command;
+    let Command::Start {
+        coordinator,
+        dataset,
+        trainer,
+        judge,
+    } = command;
     let console = &context.console;
     let project = Project::open(&context.global)?;
     let datasets = &project.config.study.datasets;
@@ -70,6 +84,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
     let options = MemberOptions::default();
     let options = MemberOptions {
         patience: patience.unwrap_or(options.patience),
+        judge: *judge,
         ..options
     };
     let http = HttpClientOptions::default();
@@ -131,7 +146,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         study: notice.study,
         dataset: member.asset,
         terms,
-        trainer: Arc::new(BuiltIn::new(member.data.rows.train.clone())),
+        trainer: trainer_of(&project, entry, &member.data.rows, trainer.as_deref(), context)?,
         data: member.data.content,
         ledger: Arc::clone(&ledger) as _,
         consent: ledger,
@@ -145,6 +160,26 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
     );
     let outcome = running.run(&mut client, &options, &SystemClock, &mut |event| match event {
         MemberEvent::Training { round } => console.detail(format!("round {round}: training")),
+        MemberEvent::Trained {
+            round,
+            examples,
+            metrics,
+        } => console.detail(format!(
+            "round {round}: trained on {examples} rows{}",
+            figures(metrics)
+        )),
+        MemberEvent::Judged { round, evaluated } => console.did(
+            "Judged",
+            format!(
+                "the model of round {round} on {} rows: loss {:.4}{}",
+                evaluated.examples,
+                evaluated.loss,
+                figures(&evaluated.metrics)
+            ),
+        ),
+        MemberEvent::NotJudged { round, reason } => {
+            console.warn(format!("round {round}: the model was not judged: {reason}"))
+        }
         MemberEvent::Committed { round, update } => {
             console.detail(format!("round {round}: committed {update}"))
         }

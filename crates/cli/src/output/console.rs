@@ -18,7 +18,7 @@ pub(crate) enum Loudness {
 }
 
 /// Standard error.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Console {
     surface: Surface,
     loudness: Loudness,

@@ -134,6 +134,11 @@ impl Folders {
         self.0.join("inference")
     }
 
+    /// Models on their way to and from members' own programs.
+    pub(crate) fn trainers(&self) -> PathBuf {
+        self.0.join("trainers")
+    }
+
     /// What is needed to go on with an interrupted run on a network.
     pub(crate) fn runs(&self, network: &str) -> PathBuf {
         self.0.join("runs").join(network)

@@ -37,7 +37,8 @@ pub(crate) struct Comparison {
     pub(crate) holdout: Option<(usize, f64, f64)>,
 }
 
-/// Judges the model on the test rows of the members that are in this process.
+/// Judges the model on the test rows of the members that are in this process. One that is not built in is judged nowhere
+/// here.
 ///
 /// # Errors
 /// Those of training.
@@ -47,6 +48,12 @@ pub(crate) fn compare(
     members: &[&Membership],
     holdout: Option<&HoldoutRows>,
 ) -> Result<Comparison, CliError> {
+    if model.architecture().built_in().is_err() {
+        return Ok(Comparison {
+            scores: Vec::new(),
+            holdout: None,
+        });
+    }
     let all_train = together(members.iter().map(|member| &member.data.rows.train))?;
     let all_test = together(members.iter().map(|member| &member.data.rows.test))?;
     let mut comparison = Comparison {

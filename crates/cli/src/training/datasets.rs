@@ -4,8 +4,8 @@ use std::{fs, sync::Arc};
 
 use counterweight_chain::keys::LocalKey;
 use counterweight_federated::{
-    study::{DatasetEntry, FileFormat, schema::Role},
-    table::{HoldoutRows, MemberRows, Source, holdout_rows, member_rows},
+    study::{DatasetEntry, Family, FileFormat, schema::Role},
+    table::{Dataset, HoldoutRows, MemberRows, Source, holdout_rows, member_rows},
 };
 use counterweight_primitives::{AssetId, ContentDigest, PurposeIndex};
 use counterweight_provenance::{
@@ -105,12 +105,22 @@ pub(crate) fn read_local(
     let study = &project.config.study;
     let bytes = read_bytes(project, &entry.path)?;
     let name = entry.path.display().to_string();
-    let source = Source {
-        name: &name,
-        bytes: &bytes,
-        format: format_of(&entry.path, entry.format),
+    let rows = if study.model.architecture == Family::Custom {
+        // Only the member's own program knows how to read it.
+        let none = Dataset::new(0, Vec::new(), Vec::new())?;
+        MemberRows {
+            train: none.clone(),
+            test: none,
+            dropped: 0,
+        }
+    } else {
+        let source = Source {
+            name: &name,
+            bytes: &bytes,
+            format: format_of(&entry.path, entry.format),
+        };
+        member_rows(source, &study.data, holdout, study.training.seed)?
     };
-    let rows = member_rows(source, &study.data, holdout, study.training.seed)?;
     Ok(LocalData {
         content: ContentDigest::of(&bytes),
         bytes: bytes.len() as u64,
@@ -253,7 +263,8 @@ fn manifest(
             },
         })
         .collect();
-    if !columns.iter().any(|column| column.name == schema.label.column) {
+    let is_read = project.config.study.model.architecture != Family::Custom;
+    if is_read && !columns.iter().any(|column| column.name == schema.label.column) {
         let name = schema.label.column.clone();
         columns.push(Column {
             name,

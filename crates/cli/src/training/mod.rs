@@ -9,6 +9,7 @@ mod publication;
 mod rounds;
 mod statements;
 mod summary;
+mod trainers;
 
 pub(crate) use comparison::{Comparison, compare};
 pub(crate) use consents::{Stewarded, log_key, logged_entries, record_consents, registry};
@@ -22,3 +23,4 @@ pub(crate) use statements::{
     origin as log_origin, read_statement, record, signer as log_signer,
 };
 pub(crate) use summary::{RunSummary, amount};
+pub(crate) use trainers::{figures, trainer_of};

@@ -15,13 +15,13 @@ use counterweight_federated::{
         in_process::InProcess,
     },
     journal::{FileJournal, Journal},
-    member::{BuiltIn, Member, MemberSetup},
+    member::{Member, MemberSetup},
     study::terms::PublicTerms,
     table::{Dataset, HoldoutRows},
 };
 use counterweight_primitives::{MemberIndex, StudyId};
 
-use super::{Membership, Opened};
+use super::{Membership, Opened, trainers::trainer_of};
 use crate::{
     commands::Context,
     error::{CliError, Code},
@@ -98,7 +98,7 @@ pub(crate) fn simulate(
                 study: opened.study,
                 dataset: member.asset,
                 terms: opened.terms.clone(),
-                trainer: Arc::new(BuiltIn::new(member.data.rows.train.clone())),
+                trainer: trainer_of(session.project, &member.entry, &member.data.rows, None, context)?,
                 data: member.data.content,
                 ledger: Arc::clone(&ledger) as _,
                 consent: ledger,

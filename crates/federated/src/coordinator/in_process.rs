@@ -27,6 +27,7 @@ pub struct InProcess {
     /// The opening in which members of a masked study have their seats, one each.
     seated: Option<RoundNotice>,
     seats: Vec<masked::Seat>,
+    in_turn: bool,
 }
 
 impl InProcess {
@@ -42,6 +43,17 @@ impl InProcess {
             asked_to_join: false,
             seated: None,
             seats: Vec::new(),
+            in_turn: false,
+        }
+    }
+
+    /// Lets members train one after the other on the caller's thread, in the order they were given: for trainers that
+    /// share something, such as a generator of random numbers.
+    #[must_use]
+    pub fn in_turn(self) -> Self {
+        Self {
+            in_turn: true,
+            ..self
         }
     }
 
@@ -64,11 +76,12 @@ impl InProcess {
     fn take_part(&mut self, notice: &RoundNotice) {
         // The ledger is left alone while training runs in parallel: the order of its records is part of the result.
         let blobs = self.blobs.as_ref();
-        let prepared: Vec<_> = self
-            .members
-            .par_iter()
-            .map(|member| prepare(member, notice, blobs))
-            .collect();
+        let train = |member| prepare(member, notice, blobs);
+        let prepared: Vec<_> = if self.in_turn {
+            self.members.iter().map(train).collect()
+        } else {
+            self.members.par_iter().map(train).collect()
+        };
         for (member, prepared) in self.members.iter().zip(prepared) {
             let ready = prepared.and_then(|prepared| {
                 let Some(prepared) = prepared else { return Ok(None) };

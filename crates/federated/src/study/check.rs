@@ -300,6 +300,12 @@ fn data(data: &DataSection) -> Checked {
 fn model(config: &StudyConfig) -> Checked {
     let model = &config.model;
     let classes = config.data.classes.len();
+    if model.architecture == Family::Custom {
+        return custom(config);
+    }
+    if !model.tensors.is_empty() {
+        return refuse("model.tensors", "only a \"custom\" model lists its tensors");
+    }
     match model.architecture {
         Family::Mlp if model.hidden.is_empty() => {
             refuse(
@@ -329,6 +335,33 @@ fn model(config: &StudyConfig) -> Checked {
         return refuse(
             "model.hidden",
             format!("{error} ({MOST_HIDDEN_LAYERS} layers, {MOST_PARAMETERS} parameters)"),
+        );
+    }
+    Ok(())
+}
+
+/// A model that is not built in cannot be judged here, and no promise can be made of how it is trained.
+fn custom(config: &StudyConfig) -> Checked {
+    let model = &config.model;
+    if !model.hidden.is_empty() {
+        return refuse("model.hidden", "only an mlp has hidden layers");
+    }
+    if model.activation.is_some() {
+        return refuse("model.activation", "only an mlp has an activation");
+    }
+    if let Err(error) = config.shape().check() {
+        return refuse("model.tensors", error.to_string());
+    }
+    if config.holdout.is_some() {
+        return refuse(
+            "holdout",
+            "a \"custom\" model can be judged by its members' programs only",
+        );
+    }
+    if config.training.privacy.is_some() {
+        return refuse(
+            "training.privacy",
+            "rows are promised privacy by the built-in training only, which a \"custom\" model has not",
         );
     }
     Ok(())

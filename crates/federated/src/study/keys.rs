@@ -7,7 +7,8 @@ pub fn known_keys(table: &str) -> Option<&'static [&'static str]> {
     Some(match table {
         "" => &["study", "model", "training", "data", "holdout", "dataset"],
         "study" => &["name", "purpose", "budget", "bond", "member-cap", "lineage-share"],
-        "model" => &["name", "architecture", "hidden", "activation"],
+        "model" => &["name", "architecture", "hidden", "activation", "tensors"],
+        "model.tensors" => &["name", "shape"],
         "training" => &[
             "rounds",
             "members-per-round",
@@ -71,6 +72,7 @@ pub fn known_keys(table: &str) -> Option<&'static [&'static str]> {
             "format",
             "steward",
             "description",
+            "trainer",
         ],
         _ => return None,
     })

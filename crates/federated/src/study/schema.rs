@@ -34,6 +34,25 @@ pub struct DataSection {
     pub test_fraction: Decimal,
 }
 
+impl Default for DataSection {
+    /// Files that are not read here.
+    fn default() -> Self {
+        Self {
+            header: yes(),
+            delimiter: comma(),
+            missing: missing_texts(),
+            columns: Vec::new(),
+            label: LabelRule {
+                column: "none".to_owned(),
+                test: None,
+            },
+            classes: Vec::new(),
+            standardise: Standardise::None,
+            test_fraction: Decimal::default(),
+        }
+    }
+}
+
 /// Whose mean and deviation scale number columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
