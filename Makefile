@@ -8,15 +8,15 @@ CARGO ?= cargo
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 DATA ?=
 
-.PHONY: help test test-long format lint rust contracts contracts-tools clients clients-tools standards deny example-data privacy-vectors bench clean
+.PHONY: help test test-long format lint rust contracts contracts-tools clients clients-tools standards deny example-data privacy-vectors python python-tools wheel bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
 
-test: format lint contracts rust clients standards ## Check everything: formatting, lints, contracts, Rust, real Ethereum clients
+test: format lint contracts rust clients standards python ## Check everything: formatting, lints, contracts, Rust, real Ethereum clients
 
 test-long: export CW_TEST_LONG = 1
-test-long: format lint contracts-long rust clients standards deny example-data privacy-vectors ## As test, with larger counts, licences and regenerated data
+test-long: format lint contracts-long rust clients standards python wheel deny example-data privacy-vectors ## As test, with larger counts, licences and regenerated data
 
 format:
 	$(CARGO) fmt --all --check
@@ -55,6 +55,26 @@ standards: ## Check signatures and exports with the tools of their formats
 	$(CARGO) test --locked --workspace --no-run
 	tests/standards/run.sh
 
+# The module is built with the features of the Rust tests, whose dependencies then need not be compiled again.
+python: python-tools ## Check the Python package: formatting, lints, types, tests with Flower, scikit-learn and PyTorch
+	$(CARGO) build --locked --workspace --lib --bins --tests
+	cp "$${CARGO_TARGET_DIR:-target}/debug/libcounterweight_native.so" python/counterweight/_native.abi3.so
+	cd python && .venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check . && .venv/bin/mypy
+	cd python && .venv/bin/python -m pytest -q -rs
+
+python-tools: python/.venv/.installed
+
+python/.venv/.installed: python/requirements.txt
+	python3 -m venv python/.venv
+	python/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r python/requirements.txt
+	@touch $@
+
+wheel: python-tools ## Build the Python package as it is published, and import it from there
+	python/.venv/bin/pip install --quiet --disable-pip-version-check maturin==1.16.0
+	cd python && .venv/bin/maturin build --quiet --locked --strip --out dist
+	python/.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall --target python/dist/installed python/dist/*.whl
+	cd / && PYTHONPATH="$(CURDIR)/python/dist/installed" "$(CURDIR)/python/.venv/bin/python" -c 'import counterweight'
+
 deny: ## Check licences, bans and sources of dependencies
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny@0.19.0
 	$(CARGO) deny check licenses bans sources
@@ -73,4 +93,4 @@ bench-%: ## Run one benchmark against its peer; the last line is one JSON object
 
 clean: ## Remove what was built
 	$(CARGO) clean
-	rm -rf contracts/{out,cache,node_modules} tests/clients/node_modules
+	rm -rf contracts/{out,cache,node_modules} tests/clients/node_modules python/{.venv,dist}

@@ -84,15 +84,11 @@ class Client:
         """The model to start from. Only a simulation asks, and only its first client."""
         raise NotImplementedError("give simulate(…, initial=…), or let the first client have parameters()")
 
-    def fit(
-        self, parameters: Parameters, config: FitConfig
-    ) -> FitResult | tuple[Mapping[str, npt.ArrayLike], int, Metrics]:
+    def fit(self, parameters: Parameters, config: FitConfig) -> FitResult | tuple[Mapping[str, npt.ArrayLike], int, Metrics]:
         """Trains from ``parameters``, which are the client's to change."""
         raise NotImplementedError
 
-    def evaluate(
-        self, parameters: Parameters, config: EvaluateConfig
-    ) -> EvaluateResult | tuple[float, int, Metrics] | None:
+    def evaluate(self, parameters: Parameters, config: EvaluateConfig) -> EvaluateResult | tuple[float, int, Metrics] | None:
         """Judges ``parameters`` on the client's own rows; nothing where it keeps none for that."""
         return None
 

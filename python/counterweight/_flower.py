@@ -32,11 +32,7 @@ class NumPyClient(Protocol):
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Flower's metrics may be texts and bytes too, which are nobody's business here."""
-    return {
-        name: float(value)
-        for name, value in metrics.items()
-        if isinstance(value, (bool, int, float, np.number))
-    }
+    return {name: float(value) for name, value in metrics.items() if isinstance(value, (bool, int, float, np.number))}
 
 
 class _Wrapped(Client):

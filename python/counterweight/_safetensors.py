@@ -14,7 +14,7 @@ import numpy.typing as npt
 from counterweight._client import Parameters
 
 _MOST_HEADER_BYTES = 1 << 19
-_DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "F16": np.dtype("<f2")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "F16": np.dtype("<f2")}
 
 
 def save(parameters: Mapping[str, npt.ArrayLike]) -> bytes:

@@ -58,12 +58,7 @@ class History:
         """A table with a row for each round; pandas must be there."""
         import pandas
 
-        return pandas.DataFrame(
-            [
-                {"round": r.round, "loss": r.loss, "examples": r.examples, **r.metrics}
-                for r in self.rounds
-            ]
-        )
+        return pandas.DataFrame([{"round": r.round, "loss": r.loss, "examples": r.examples, **r.metrics} for r in self.rounds])
 
 
 @dataclass(frozen=True)
@@ -216,9 +211,7 @@ def simulate(
         if on_round is not None:
             on_round(entries[-1])
 
-    model, digest, contributions, _terms = _native.run_study(
-        json.dumps(study), _safetensors.save(arrays), list(watched), judged
-    )
+    model, digest, contributions, _terms = _native.run_study(json.dumps(study), _safetensors.save(arrays), list(watched), judged)
     judged(rounds, model)
     return Result(
         parameters=_safetensors.load(model),

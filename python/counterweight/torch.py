@@ -1,7 +1,7 @@
 """PyTorch modules as clients: two lines for a module and its batches.
 
-    client = counterweight.torch.TorchClient(module, train_loader, loss=torch.nn.functional.cross_entropy)
-    counterweight.serve(client)
+client = counterweight.torch.TorchClient(module, train_loader, loss=torch.nn.functional.cross_entropy)
+counterweight.serve(client)
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from counterweight._client import (
 )
 
 Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
-
 
 
 class TorchClient(Client):
@@ -56,10 +55,7 @@ class TorchClient(Client):
     def _load(self, parameters: Parameters) -> None:
         state = self.module.state_dict()
         self.module.load_state_dict(
-            {
-                name: torch.from_numpy(np.asarray(value)).to(state[name].dtype)
-                for name, value in parameters.items()
-            }
+            {name: torch.from_numpy(np.asarray(value)).to(state[name].dtype) for name, value in parameters.items()}
         )
 
     def fit(self, parameters: Parameters, config: FitConfig) -> FitResult:
@@ -77,7 +73,7 @@ class TorchClient(Client):
             for inputs, targets in self.batches:
                 optimiser.zero_grad()
                 loss = self.loss(self.module(inputs), targets)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 optimiser.step()
                 total += float(loss.detach()) * len(targets)
                 seen += len(targets)

@@ -67,7 +67,7 @@ fn verify_inclusion(leaf: [u8; 32], index: u64, size: u64, path: Vec<[u8; 32]>, 
 /// # Errors
 /// `StudyError` for bytes that are no update.
 #[pyfunction]
-fn read_update(bytes: &[u8]) -> PyResult<(u64, u32, u8, String, u32, Vec<i32>)> {
+fn read_update(bytes: &[u8]) -> PyResult<study::UpdateFacts> {
     study::read_update(bytes).map_err(StudyError::new_err)
 }
 

@@ -323,8 +323,11 @@ pub(crate) fn is_included(
     .is_ok()
 }
 
+/// Study, round, member, digest of the base, examples and coordinates.
+pub(crate) type UpdateFacts = (u64, u32, u8, String, u32, Vec<i32>);
+
 /// What an update says.
-pub(crate) fn read_update(bytes: &[u8]) -> Result<(u64, u32, u8, String, u32, Vec<i32>), String> {
+pub(crate) fn read_update(bytes: &[u8]) -> Result<UpdateFacts, String> {
     let update = Update::decode(bytes, MOST_PARAMETERS).map_err(|error| error.to_string())?;
     Ok((
         update.study.0,

@@ -8,10 +8,10 @@ import pytest
 import counterweight as cw
 
 flwr = pytest.importorskip("flwr")
-from flwr.client import NumPyClient  # noqa: E402
-from sklearn.datasets import load_breast_cancer  # noqa: E402
-from sklearn.linear_model import LogisticRegression  # noqa: E402
-from sklearn.metrics import log_loss  # noqa: E402
+from flwr.client import NumPyClient
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 
 # From here to the next line of dashes: as Flower's own scikit-learn example writes a client, and knowing nothing of us.
