@@ -283,6 +283,8 @@ fn member(
         consent: Arc::new(ledger),
         // Only private training asks for it, which no function of Python's may do.
         secret: [0; 32].into(),
+        // For masked studies, which are not simulated.
+        notes: None,
     })
     .map_err(|error| error.with_causes())
 }
