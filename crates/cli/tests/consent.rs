@@ -5,7 +5,7 @@ mod support;
 use std::{fs, path::Path, sync::Arc};
 
 use alloy_primitives::{Address as EvmAddress, B256, Bytes, U256, b256};
-use alloy_sol_types::{SolCall as _, sol};
+use alloy_sol_types::{SolCall as _, SolEvent as _, sol};
 use counterweight_chain::{
     deploy::Deployment,
     embedded::{Config, EmbeddedChain, Genesis},
@@ -128,6 +128,7 @@ sol! {
     function schedule(address target, uint256 value, bytes data, bytes32 predecessor, bytes32 salt, uint256 delay);
     function execute(address target, uint256 value, bytes data, bytes32 predecessor, bytes32 salt);
     function upgradeToAndCall(address implementation, bytes data);
+    event Upgraded(address indexed implementation);
 }
 
 /// Where a proxy keeps its implementation (ERC-1967).
@@ -156,7 +157,10 @@ fn lying_registry() -> Vec<u8> {
     assert_eq!(code.len(), usize::from(upgrade));
     code.extend([0x5b, 0x60, 4, 0x35, 0x7f]);
     code.extend(IMPLEMENTATION);
-    code.extend([0x55, 0x00]);
+    // Says so as ERC-1967 asks, which is how a deployment is checked.
+    code.extend([0x55, 0x60, 4, 0x35, 0x7f]);
+    code.extend(Upgraded::SIGNATURE_HASH);
+    code.extend([0x5f, 0x5f, 0xa2, 0x00]);
     let mut creation = vec![0x60, code.len() as u8, 0x80, 0x60, 9, 0x5f, 0x39, 0x5f, 0xf3];
     creation.extend(code);
     creation
