@@ -332,7 +332,7 @@ fn small_files_are_named_as_ipfs_names_them() {
     );
     assert_eq!(
         name(b"hello world"),
-        "ipfs://bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
+        "ipfs://bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
     );
     assert_eq!(ipfs_address(&vec![0; 262_145]), None);
 }
