@@ -260,3 +260,38 @@ fn rows_are_private_within_a_budget_that_anyone_reads() {
         verified.stdout
     );
 }
+
+#[test]
+fn runs_are_put_side_by_side_with_what_they_did_differently() {
+    let project = Project::new();
+    project.json(&["train"]);
+    project.edit("lr = 0.3", "lr = 0.03");
+    project.json(&["train"]);
+    let shown = project.json(&["run", "show", "1"]);
+    let losses: Vec<f64> = shown["round_records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|round| round["holdout"]["loss"].as_f64().unwrap())
+        .collect();
+    assert_eq!(losses.len(), 3);
+    assert!(losses.windows(2).all(|pair| pair[1] < pair[0]), "{losses:?}");
+    let compared = project.json(&["run", "compare", "1", "2"]);
+    let curve = |run: usize| compared["runs"][run]["curve"][2]["loss"].as_f64().unwrap();
+    assert!((curve(0) - losses[2]).abs() < 1e-12 && curve(1) > curve(0));
+    let expected = serde_json::json!([{"setting": "local.lr", "values": ["0.3", "0.03"]}]);
+    assert_eq!(compared["differences"], expected);
+    let watched = project.run(&["run", "watch", "2"]).ends(0).stdout;
+    assert!(
+        watched.contains("finished") && watched.contains("after round 3: loss"),
+        "{watched}"
+    );
+    assert!(
+        project
+            .run(&["run", "show", "1"])
+            .stdout
+            .contains("loss on the hold-out")
+    );
+    project.run(&["run", "compare", "1"]).ends(2);
+    project.run(&["run", "compare", "1", "9"]).ends(2);
+}

@@ -58,12 +58,34 @@ impl Context {
             Form::Json => answer.write_line(&mut out),
             form => answer.write(&mut out, form, self.surface),
         };
-        written.and_then(|()| out.flush()).map_err(|error| {
-            CliError::new(Code::FileUnreadable, "standard output cannot be written")
-                .fact("system", error.to_string())
-                .fix("keep the reader of this command's output running")
-        })
+        written.and_then(|()| out.flush()).map_err(unwritten)
     }
+
+    /// Writes a result in the place of the one before it, which took `lines` on a terminal; how many this one takes.
+    ///
+    /// # Errors
+    /// As [`Context::emit`].
+    pub(crate) fn redraw(&self, answer: &Answer, lines: usize) -> Result<usize, CliError> {
+        let mut text = Vec::new();
+        if lines > 0 {
+            // Up to its first line, and nothing below.
+            text.extend_from_slice(format!("\x1b[{lines}A\x1b[0J").as_bytes());
+        }
+        let head = text.len();
+        let mut out = stdout().lock();
+        let written = answer
+            .write(&mut text, Form::Text, self.surface)
+            .and_then(|()| out.write_all(&text))
+            .and_then(|()| out.flush());
+        written.map_err(unwritten)?;
+        Ok(text[head..].iter().filter(|byte| **byte == b'\n').count())
+    }
+}
+
+fn unwritten(error: std::io::Error) -> CliError {
+    CliError::new(Code::FileUnreadable, "standard output cannot be written")
+        .fact("system", error.to_string())
+        .fix("keep the reader of this command's output running")
 }
 
 /// Runs a command; without one, shows where things stand.

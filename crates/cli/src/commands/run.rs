@@ -1,25 +1,20 @@
 //! `cw run`: training runs.
 
-use std::{thread, time::Duration};
+mod compare;
+mod watch;
 
 use counterweight_federated::ledger::StudyReader as _;
 use counterweight_primitives::StudyId;
 use serde_json::{Value, json};
 
-use super::{
-    Context,
-    train::{is_over, wanted_run},
-};
+use super::{Context, train::wanted_run};
 use crate::{
     error::CliError,
-    output::{Answer, Cell, Table},
+    output::{Answer, Cell, Table, chart},
     project::Project,
     session::{Assets, Contracts, Session},
-    training::{RunSummary, amount},
+    training::{Judge, Point, RunSummary, amount},
 };
-
-/// How often a run is looked at while it is watched.
-const WATCH_EVERY: Duration = Duration::from_millis(500);
 
 /// What to do with runs.
 #[derive(Debug, clap::Subcommand)]
@@ -31,10 +26,16 @@ pub(crate) enum Command {
         /// The run's number [default: the newest]
         run: Option<u64>,
     },
-    /// Follow a run until it ends
+    /// Follow a run until it ends, with its curves
     Watch {
         /// The run's number [default: the newest]
         run: Option<u64>,
+    },
+    /// Put runs side by side: what came of them, and what differs in their terms
+    Compare {
+        /// Numbers of the runs
+        #[arg(required = true, num_args = 2..=16, value_name = "RUN")]
+        runs: Vec<u64>,
     },
 }
 
@@ -48,8 +49,16 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
     let contracts = session.contracts()?;
     match command {
         Command::List => list(&session, &contracts),
-        Command::Show { run } => show(&session, &contracts, wanted_run(&contracts, *run)?),
-        Command::Watch { run } => watch(&session, &contracts, wanted_run(&contracts, *run)?, context),
+        Command::Show { run } => show(&project, &session, &contracts, wanted_run(&contracts, *run)?),
+        Command::Watch { run } => {
+            let run = wanted_run(&contracts, *run)?;
+            watch::watch(&project, &session, &contracts, run, context)
+        }
+        Command::Compare { runs } => {
+            let wanted = runs.iter().map(|run| wanted_run(&contracts, Some(*run)));
+            let runs = wanted.collect::<Result<Vec<_>, _>>()?;
+            compare::compare(&project, &session, &contracts, &runs)
+        }
     }
 }
 
@@ -77,12 +86,23 @@ fn list(session: &Session<'_>, contracts: &Contracts) -> Result<Answer, CliError
     Ok(answer.json("runs", rows).table(table))
 }
 
-fn show(session: &Session<'_>, contracts: &Contracts, study: StudyId) -> Result<Answer, CliError> {
+fn show(
+    project: &Project,
+    session: &Session<'_>,
+    contracts: &Contracts,
+    study: StudyId,
+) -> Result<Answer, CliError> {
     let assets = Assets::read(contracts, &session.blobs)?;
     let run = RunSummary::read(session, contracts, &assets, study)?;
-    let mut table = Table::new(["round", "opened", "updates", "counted", "result"]);
+    let mut table = Table::new([
+        "round", "opened", "updates", "counted", "loss", "accuracy", "result",
+    ]);
     let mut rounds: Vec<Value> = Vec::new();
-    for round in contracts.reader.rounds(study)? {
+    let records = contracts.reader.rounds(study)?;
+    let curve = Judge::of(project).curve(session, run.terms.as_ref(), &records);
+    for round in records {
+        let judged = curve.iter().find(|point| point.round == round.round.0);
+        let figure = |value: Option<f64>| Cell::number(value.map_or("-".to_owned(), |it| format!("{it:.4}")));
         let counted = round
             .closed
             .as_ref()
@@ -92,6 +112,8 @@ fn show(session: &Session<'_>, contracts: &Contracts, study: StudyId) -> Result<
             Cell::text(round.opened_at.to_rfc3339()),
             Cell::number(round.commitments.len()),
             Cell::number(counted),
+            figure(judged.map(|point| point.loss)),
+            figure(judged.map(|point| point.accuracy)),
             round
                 .closed
                 .as_ref()
@@ -109,6 +131,7 @@ fn show(session: &Session<'_>, contracts: &Contracts, study: StudyId) -> Result<
             "commitments": commitments,
             "survivors": round.closed.as_ref().map(|closed| (0..64_u8).filter(|bit| closed.survivors >> bit & 1 == 1).collect::<Vec<_>>()),
             "result": round.closed.as_ref().map(|closed| closed.result),
+            "holdout": judged.map(Point::json),
         }));
     }
     let budget = format!(
@@ -117,7 +140,8 @@ fn show(session: &Session<'_>, contracts: &Contracts, study: StudyId) -> Result<
         contracts.money.symbol
     );
     let bond = format!("{} {}", amount(contracts, run.state.bond), contracts.money.symbol);
-    Ok(run
+    let loss: Vec<_> = curve.iter().map(|point| (point.round, point.loss)).collect();
+    let answer = run
         .show(Answer::new("run/1"), contracts)
         .json("round_records", rounds)
         .fields([
@@ -135,42 +159,9 @@ fn show(session: &Session<'_>, contracts: &Contracts, study: StudyId) -> Result<
         .heading("Members")
         .table(run.table(contracts))
         .heading("Rounds")
-        .table(table))
-}
-
-fn watch(
-    session: &Session<'_>,
-    contracts: &Contracts,
-    study: StudyId,
-    context: &Context,
-) -> Result<Answer, CliError> {
-    let mut seen = None;
-    loop {
-        let state = contracts.reader.study(study)?;
-        let now = (
-            state.phase,
-            state.round,
-            state.round_open,
-            state.committed.count_ones(),
-            state.closed_rounds,
-        );
-        if seen != Some(now) {
-            seen = Some(now);
-            let assets = Assets::read(contracts, &session.blobs)?;
-            let run = RunSummary::read(session, contracts, &assets, study)?;
-            let line = format!(
-                "run {study}  {}  round {} of {}  {} of {} members have committed",
-                run.phase(),
-                state.round,
-                state.rounds,
-                state.committed.count_ones(),
-                state.members.len()
-            );
-            context.emit(&run.show(Answer::new("run-watch/1"), contracts).line(line))?;
-        }
-        if is_over(state.phase) {
-            return Ok(Answer::new("run-watch/1"));
-        }
-        thread::sleep(WATCH_EVERY);
-    }
+        .table(table)
+        .gap();
+    Ok(chart("loss on the hold-out", &loss)
+        .into_iter()
+        .fold(answer, Answer::line))
 }

@@ -3,6 +3,7 @@
 //! A command returns an [`Answer`]; only [`Answer::write`] prints to standard output. Progress and remarks go to
 //! standard error through [`Console`].
 
+mod chart;
 mod console;
 mod style;
 mod table;
@@ -11,6 +12,7 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
 
+pub(crate) use chart::chart;
 pub(crate) use console::Loudness;
 pub(crate) use console::{Bar, Console};
 pub(crate) use style::{ColorChoice, Surface, Tone};

@@ -2,6 +2,7 @@
 
 mod comparison;
 mod consents;
+mod curve;
 mod datasets;
 mod opening;
 mod parties;
@@ -13,6 +14,7 @@ mod trainers;
 
 pub(crate) use comparison::{Comparison, compare};
 pub(crate) use consents::{Stewarded, log_key, logged_entries, record_consents, registry};
+pub(crate) use curve::{Judge, Point};
 pub(crate) use datasets::{Membership, format_of, prepare, purpose, read_holdout, read_local, register};
 pub(crate) use opening::{Opened, fund, join_all, open_or_resume};
 pub(crate) use parties::{member_key, sponsor_key};
