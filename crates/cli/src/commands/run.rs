@@ -1,6 +1,7 @@
 //! `cw run`: training runs.
 
 mod compare;
+mod sums;
 mod watch;
 
 use counterweight_federated::ledger::StudyReader as _;
@@ -23,6 +24,16 @@ pub(crate) enum Command {
     List,
     /// Show one run: its rounds, members, contributions and payments
     Show {
+        /// The run's number [default: the newest]
+        run: Option<u64>,
+    },
+    /// Recompute the sums of a masked run, and take the next step against each wrong one on the chain
+    DisputeSums {
+        /// The run's number [default: the newest]
+        run: Option<u64>,
+    },
+    /// As the coordinator of a masked run, show what is demanded of its sums
+    AnswerSums {
         /// The run's number [default: the newest]
         run: Option<u64>,
     },
@@ -50,6 +61,12 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
     match command {
         Command::List => list(&session, &contracts),
         Command::Show { run } => show(&project, &session, &contracts, wanted_run(&contracts, *run)?),
+        Command::DisputeSums { run } => {
+            sums::dispute(&session, &contracts, wanted_run(&contracts, *run)?, context)
+        }
+        Command::AnswerSums { run } => {
+            sums::answer(&session, &contracts, wanted_run(&contracts, *run)?, context)
+        }
         Command::Watch { run } => {
             let run = wanted_run(&contracts, *run)?;
             watch::watch(&project, &session, &contracts, run, context)

@@ -14,7 +14,7 @@ use crate::{
     blobs::Blobs,
     ledger::masking::MaskRound,
     masking::{
-        Announcement, Dealing, Place, RecoverError, Unmasking, recover,
+        Announcement, Dealing, Group, Place, RecoverError, Unmasking, recover,
         roots::{shares_root, vector_root},
         wrong_shares,
     },
@@ -200,14 +200,13 @@ pub fn recompute(
         .iter()
         .filter(|drawn| drawn.members.iter().any(|member| survivors.contains(*member)))
         .map(|drawn| {
-            Recomputing {
-                drawn,
-                record,
-                commitments,
-                blobs,
-                faults: Vec::new(),
+            let records = GroupRecords::read(drawn, record, commitments, survivors, blobs);
+            GroupOutcome {
+                index: drawn.index,
+                sum: records.sum(&drawn.group),
+                survivors: records.survivors,
+                faults: records.faults,
             }
-            .group(survivors)
         })
         .collect()
 }
@@ -232,7 +231,71 @@ pub fn groups_of(
     Some((MaskedGroups::new(groups, coordinates), lies))
 }
 
-struct Recomputing<'a> {
+/// What is public of a group in a round, read and checked against the ledger.
+#[derive(Debug, Clone)]
+pub struct GroupRecords {
+    /// Keys, by place.
+    pub announced: Vec<Announcement>,
+    /// Dealings that hold.
+    pub dealings: Vec<Dealing>,
+    /// The survivors' vectors that hold.
+    pub masked: BTreeMap<Place, Vec<u32>>,
+    /// What survivors published.
+    pub unmaskings: Vec<Unmasking>,
+    /// The group's survivors, in order of their places.
+    pub survivors: Vec<MemberIndex>,
+    /// Who broke which rule.
+    pub faults: Vec<(MemberIndex, Fault)>,
+    /// A member whose dealing is on the ledger and does not hold, or is not there: whoever masked with it has masks in the sum
+    /// that nobody can take away.
+    undealt: Option<Place>,
+}
+
+impl GroupRecords {
+    /// Reads them from `blobs`; what is missing or wrong is among the faults.
+    #[must_use]
+    pub fn read(
+        drawn: &DrawnGroup,
+        record: &MaskRound,
+        commitments: &[(MemberIndex, ContentDigest)],
+        survivors: MemberSet,
+        blobs: &dyn Blobs,
+    ) -> Self {
+        Reading {
+            drawn,
+            record,
+            commitments,
+            blobs,
+            faults: Vec::new(),
+        }
+        .group(survivors)
+    }
+
+    /// The sum of the survivors' vectors.
+    ///
+    /// # Errors
+    /// [`RecoverError`].
+    pub fn sum(&self, group: &Group) -> Result<Vec<i32>, RecoverError> {
+        if let Some(place) = self.undealt {
+            return Err(RecoverError::NotDealt { place: place.0 });
+        }
+        if self.masked.len() != self.survivors.len() {
+            return Err(RecoverError::TooFewSurvivors {
+                needed: u16::try_from(self.survivors.len()).unwrap_or(u16::MAX),
+                got: self.masked.len(),
+            });
+        }
+        recover(
+            group,
+            &self.announced,
+            &self.dealings,
+            &self.masked,
+            &self.unmaskings,
+        )
+    }
+}
+
+struct Reading<'a> {
     drawn: &'a DrawnGroup,
     record: &'a MaskRound,
     commitments: &'a [(MemberIndex, ContentDigest)],
@@ -240,8 +303,8 @@ struct Recomputing<'a> {
     faults: Vec<(MemberIndex, Fault)>,
 }
 
-impl Recomputing<'_> {
-    fn group(mut self, survivors: MemberSet) -> GroupOutcome {
+impl Reading<'_> {
+    fn group(mut self, survivors: MemberSet) -> GroupRecords {
         let (drawn, record) = (self.drawn, self.record);
         let dealt = record.dealt_set();
         let place = |member: MemberIndex| drawn.place_of(member).unwrap_or(Place(u16::MAX));
@@ -253,14 +316,17 @@ impl Recomputing<'_> {
                 Some(Announcement { from, key: *key })
             })
             .collect();
-        let mut dealings = Vec::new();
+        let (mut dealings, mut undealt) = (Vec::new(), None);
         for member in drawn
             .members
             .iter()
             .copied()
             .filter(|member| dealt.contains(*member))
         {
-            dealings.extend(self.read(member, MaskRecord::Dealing, read_dealing));
+            match self.read(member, MaskRecord::Dealing, read_dealing) {
+                Some(dealing) => dealings.push(dealing),
+                None => undealt = undealt.or(Some(place(member))),
+            }
         }
         let staying: Vec<MemberIndex> = drawn
             .members
@@ -292,18 +358,14 @@ impl Recomputing<'_> {
                 self.faults.push((*by, Fault::WrongShares { of }));
             }
         }
-        let sum = match masked.len() == staying.len() {
-            true => recover(&drawn.group, &announced, &dealings, &masked, &unmaskings),
-            false => Err(RecoverError::TooFewSurvivors {
-                needed: u16::try_from(staying.len()).unwrap_or(u16::MAX),
-                got: masked.len(),
-            }),
-        };
-        GroupOutcome {
-            index: drawn.index,
+        GroupRecords {
+            announced,
+            dealings,
+            masked,
+            unmaskings,
             survivors: staying,
-            sum,
             faults: self.faults,
+            undealt,
         }
     }
 
