@@ -78,7 +78,7 @@ mod tests {
         let lines = chart("loss", &[(1, 1.0), (2, 0.5), (3, 0.0)]);
         assert_eq!(lines.len(), 1 + HEIGHT + 1);
         assert_eq!(lines[0], "loss  0.0000");
-        assert!(lines[1].starts_with("1.0000 ┤⠑"), "{}", lines[1]);
+        assert!(lines[1].starts_with("1.0000 ┤⠉"), "{}", lines[1]);
         assert!(lines[HEIGHT].starts_with("0.0000 ┤"), "{}", lines[HEIGHT]);
         // Each line below begins further to the right.
         let starts: Vec<usize> = lines[1..=HEIGHT]
