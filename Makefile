@@ -13,7 +13,7 @@ DATA ?=
 help: ## Say what there is
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
 
-test: format lint contracts rust clients standards ## Check everything: formatting, lints, contracts, Rust, real Ethereum clients
+test: format lint contracts rust clients standards python ## Check everything: formatting, lints, contracts, Rust, real Ethereum clients
 
 test-long: export CW_TEST_LONG = 1
 test-long: format lint contracts-long rust clients standards python wheel deny example-data privacy-vectors ## As test, with larger counts, licences and regenerated data

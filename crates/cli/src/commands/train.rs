@@ -26,9 +26,9 @@ use crate::{
     project::Project,
     session::{Assets, Contracts, Session},
     training::{
-        Comparison, Membership, Opened, RunSummary, Stewarded, Watcher, amount, compare, coordinator_options,
-        join_all, member_key, open_or_resume, prepare, publish, read_holdout, record_consents, run_rounds,
-        simulate, sponsor_key,
+        Comparison, Membership, Opened, RunSummary, Stewarded, Watcher, amount, check_trainers, compare,
+        coordinator_options, join_all, member_key, open_or_resume, prepare, publish, read_holdout,
+        record_consents, run_rounds, simulate, sponsor_key,
     },
 };
 
@@ -159,6 +159,8 @@ fn train(
     let stewarded: Vec<Stewarded> = members.iter().map(Stewarded::of).collect();
     record_consents(session, &key, &sponsor, &stewarded)?;
     enough_members(project, &members)?;
+    let terms = project.config.study.public_terms(holdout_digest);
+    check_trainers(project, &members, &terms, context)?;
     let started = Instant::now();
     let invited: Vec<Address> = members.iter().map(|member| member.key.account()).collect();
     let opened = open_or_resume(

@@ -107,7 +107,7 @@ pub(crate) fn read_local(
     let name = entry.path.display().to_string();
     let rows = if study.model.architecture == Family::Custom {
         // Only the member's own program knows how to read it.
-        let none = Dataset::new(0, Vec::new(), Vec::new())?;
+        let none = Dataset::new(1, Vec::new(), Vec::new())?;
         MemberRows {
             train: none.clone(),
             test: none,

@@ -25,4 +25,4 @@ pub(crate) use statements::{
     origin as log_origin, read_statement, record, signer as log_signer,
 };
 pub(crate) use summary::{RunSummary, amount};
-pub(crate) use trainers::{figures, trainer_of};
+pub(crate) use trainers::{check_trainers, figures, trainer_of};

@@ -7,10 +7,11 @@ use counterweight_federated::{
         BuiltIn, Outside, OutsideSetup,
         trainer::{Metrics, Trainer},
     },
-    study::DatasetEntry,
+    study::{DatasetEntry, terms::PublicTerms},
     table::MemberRows,
 };
 
+use super::Membership;
 use crate::{commands::Context, error::CliError, project::Project};
 
 /// The trainer of a dataset: `named` on the command line, else in its entry, else the one that is built in.
@@ -41,6 +42,22 @@ pub(crate) fn trainer_of(
         listener: Box::new(move |line| console.note(format!("{name}: {line}"))),
     })?;
     Ok(Arc::new(outside))
+}
+
+/// That every member here can train in the study: found before a study is opened and its budget deposited.
+///
+/// # Errors
+/// [`crate::error::Code::TrainerUnfit`], [`crate::error::Code::WrongShape`].
+pub(crate) fn check_trainers(
+    project: &Project,
+    members: &[Membership],
+    terms: &PublicTerms,
+    context: &Context,
+) -> Result<(), CliError> {
+    for member in members {
+        trainer_of(project, &member.entry, &member.data.rows, None, context)?.check(terms)?;
+    }
+    Ok(())
 }
 
 /// A trainer's own figures, in words.
