@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// A name below PATH to leave out, with all below it; may be given several times
     #[arg(long, value_name = "NAME")]
     ignore: Vec<String>,
-    /// How files are hashed. blake3 takes less than half the time; the command of model-signing checks sha256 only, its
+    /// How files are hashed. blake3 takes a third less work; the command of model-signing checks sha256 only, its
     /// library both
     #[arg(long, value_name = "HASH", value_parser = ["sha256", "blake3"], default_value = "sha256")]
     hash: String,
