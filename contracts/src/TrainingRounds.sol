@@ -36,7 +36,8 @@ contract TrainingRounds is ITrainingRounds, ReentrancyGuardTransient {
         bytes32 update;
     }
 
-    /// @dev Whatever a round changes is in the first slot, apart from its result and the counts of survivors.
+    /// @dev Whatever a round changes is in the first slot, apart from its result, the counts of survivors and, next to the
+    /// coordinator that each step asks for, the privacy it spent.
     struct Record {
         Phase phase;
         uint8 memberCount;
@@ -51,14 +52,15 @@ contract TrainingRounds is ITrainingRounds, ReentrancyGuardTransient {
         uint32 closeSeconds;
         //
         address coordinator;
-        uint32 roundSeconds;
         uint32 rounds;
+        uint64 spentEpsilon;
         //
         address sponsor;
         uint64 enrolUntil;
         //
         address token;
         uint64 finishBy;
+        uint32 roundSeconds;
         //
         uint128 budget;
         uint128 bond;
@@ -67,6 +69,7 @@ contract TrainingRounds is ITrainingRounds, ReentrancyGuardTransient {
         uint64 model;
         uint32 memberCapPpm;
         uint32 lineageSharePpm;
+        uint64 epsilonBudget;
         //
         // Set when the study ends: what goes back to the sponsor, and who was paid (bit i: member i).
         uint128 unearned;
@@ -118,6 +121,7 @@ contract TrainingRounds is ITrainingRounds, ReentrancyGuardTransient {
         record.finishBy = terms.finishBy;
         record.memberCapPpm = terms.memberCapPpm;
         record.lineageSharePpm = terms.lineageSharePpm;
+        record.epsilonBudget = terms.epsilonBudget;
         record.termsDigest = terms.termsDigest;
         if (terms.baseModel != 0) {
             IAssetRegistry.Asset memory base = assets.asset(terms.baseModel);
@@ -203,7 +207,7 @@ contract TrainingRounds is ITrainingRounds, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc ITrainingRounds
-    function closeRound(uint64 studyId, uint32 round, uint64 survivors, bytes32 result) external {
+    function closeRound(uint64 studyId, uint32 round, uint64 survivors, bytes32 result, uint64 spentEpsilon) external {
         Record storage record = _inRound(studyId, round);
         if (msg.sender != record.coordinator) revert NotCoordinator(studyId, msg.sender);
         uint64 closeBy = record.commitBy + record.closeSeconds;
@@ -216,6 +220,15 @@ contract TrainingRounds is ITrainingRounds, ReentrancyGuardTransient {
             count += rest & 1;
         }
         if (count < record.minMembers) revert TooFewMembers(count, record.minMembers);
+        uint64 spentBefore = record.spentEpsilon;
+        if (spentEpsilon < spentBefore) revert SpentEpsilonFell(spentBefore, spentEpsilon);
+        if (spentEpsilon != spentBefore) {
+            uint64 epsilonBudget = record.epsilonBudget;
+            if (epsilonBudget != 0 && spentEpsilon > epsilonBudget) {
+                revert EpsilonBudgetExceeded(epsilonBudget, spentEpsilon);
+            }
+            record.spentEpsilon = spentEpsilon;
+        }
 
         record.roundOpen = false;
         record.closedRounds = round;
@@ -225,7 +238,7 @@ contract TrainingRounds is ITrainingRounds, ReentrancyGuardTransient {
             if (rest & 1 == 1) ++record.survived[index];
             ++index;
         }
-        emit RoundClosed(studyId, round, survivors, result);
+        emit RoundClosed(studyId, round, survivors, result, spentEpsilon);
     }
 
     /// @inheritdoc ITrainingRounds
@@ -242,7 +255,11 @@ contract TrainingRounds is ITrainingRounds, ReentrancyGuardTransient {
     function finish(uint64 studyId, uint32[] calldata contributionsPpm, bytes32 evidence) external {
         Record storage record = _inPhase(studyId, Phase.Running);
         if (msg.sender != record.coordinator) revert NotCoordinator(studyId, msg.sender);
-        if (record.closedRounds != record.rounds) revert RoundsRemain(studyId, record.closedRounds, record.rounds);
+        // An open round would have to be closed or to expire first: its members may still be at work.
+        bool endsEarly = record.epsilonBudget != 0 && record.spentEpsilon != 0 && !record.roundOpen;
+        if (record.closedRounds != record.rounds && !endsEarly) {
+            revert RoundsRemain(studyId, record.closedRounds, record.rounds);
+        }
         uint256 count = record.memberCount;
         if (contributionsPpm.length != count) revert ContributionsMismatch(contributionsPpm.length, count);
         if (evidence == 0) revert DigestMissing();
@@ -406,6 +423,8 @@ contract TrainingRounds is ITrainingRounds, ReentrancyGuardTransient {
         state.inviteOnly = record.inviteOnly;
         state.baseModel = record.baseModel;
         state.model = record.model;
+        state.epsilonBudget = record.epsilonBudget;
+        state.spentEpsilon = record.spentEpsilon;
         state.termsDigest = record.termsDigest;
         if (record.closedRounds != 0) state.result = record.result;
     }

@@ -72,7 +72,7 @@ contract GasTest is System {
                 vm.snapshotGasLastCall(FILE, string.concat("TrainingRounds.commitUpdate, ", names[round - 1]));
             }
             vm.prank(coordinator);
-            rounds.closeRound(study, round, 15, _result(round));
+            rounds.closeRound(study, round, 15, _result(round), 0);
             if (round < 3) {
                 vm.snapshotGasLastCall(
                     FILE, string.concat("TrainingRounds.closeRound, 4 survivors, ", names[round - 1])
@@ -95,6 +95,23 @@ contract GasTest is System {
         vm.prank(sponsor);
         rounds.publishModel(study, _result(3), "manifest", 0, 0, "");
         vm.snapshotGasLastCall(FILE, "TrainingRounds.publishModel, 4 contributors");
+    }
+
+    function test_gas_studyWithAPrivacyBudget() public {
+        ITrainingRounds.Terms memory terms = _terms();
+        terms.epsilonBudget = 2_000_000;
+        uint64 study = _running(terms, 4);
+        string[2] memory names = ["first", "next"];
+        for (uint32 round = 1; round <= 2; ++round) {
+            _openRound(study);
+            for (uint256 i = 0; i < 4; ++i) {
+                _commit(study, i);
+            }
+            _closeSpending(study, 15, round * 700_000);
+            vm.snapshotGasLastCall(
+                FILE, string.concat("TrainingRounds.closeRound, 4 survivors, privacy spent, ", names[round - 1])
+            );
+        }
     }
 
     function test_gas_studyOfSixtyFour() public {

@@ -349,7 +349,7 @@ contract TrainingRoundsEnrolmentTest is System {
         calls[1] = abi.encodeCall(rounds.start, (study));
         calls[2] = abi.encodeCall(rounds.openRound, (study, "base"));
         calls[3] = abi.encodeCall(rounds.commitUpdate, (study, 1, 0, "update"));
-        calls[4] = abi.encodeCall(rounds.closeRound, (study, 1, 0, "result"));
+        calls[4] = abi.encodeCall(rounds.closeRound, (study, 1, 0, "result", 0));
         calls[5] = abi.encodeCall(rounds.expireRound, (study));
         calls[6] = abi.encodeCall(rounds.finish, (study, new uint32[](0), "evidence"));
         calls[7] = abi.encodeCall(rounds.cancel, (study));

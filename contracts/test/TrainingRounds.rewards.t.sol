@@ -72,6 +72,43 @@ contract TrainingRoundsRewardsTest is System {
         );
     }
 
+    /// Its members are paid by what they contributed, out of the whole budget.
+    function test_finish_endsAStudyEarlyThatSpentPrivacyUnderABudget() public {
+        ITrainingRounds.Terms memory terms = _terms();
+        terms.epsilonBudget = 1_000_000;
+        uint64 study = _running(terms, 2);
+        bytes memory remain = abi.encodeWithSelector(ITrainingRounds.RoundsRemain.selector, study, 0, 3);
+        _expectFinish(study, new uint32[](2), "evidence", remain);
+        _openRound(study);
+        _commit(study, 0);
+        _commit(study, 1);
+        _closeSpending(study, 3, 800_000);
+        // Not under the hands of members who are at work.
+        _openRound(study);
+        remain = abi.encodeWithSelector(ITrainingRounds.RoundsRemain.selector, study, 1, 3);
+        _expectFinish(study, new uint32[](2), "evidence", remain);
+        vm.warp(block.timestamp + 901);
+        rounds.expireRound(study);
+        uint32[] memory contributions = new uint32[](2);
+        (contributions[0], contributions[1]) = (600_000, 400_000);
+        vm.prank(coordinator);
+        rounds.finish(study, contributions, "evidence");
+        vm.assertEq(uint8(rounds.study(study).phase), uint8(ITrainingRounds.Phase.Finished));
+        vm.assertEq(rounds.rewardOf(study, 0), BUDGET * 6 / 10);
+        vm.assertEq(rounds.rewardOf(study, 1), BUDGET * 4 / 10);
+        vm.assertEq(rounds.returnable(study), 0);
+        vm.assertEq(rounds.study(study).result, _result(1));
+    }
+
+    function test_finish_revertsWhileRoundsRemainOfAStudyThatSpentNoPrivacy() public {
+        ITrainingRounds.Terms memory terms = _terms();
+        terms.epsilonBudget = 1_000_000;
+        uint64 study = _running(terms, 2);
+        _round(study, 3);
+        bytes memory remain = abi.encodeWithSelector(ITrainingRounds.RoundsRemain.selector, study, 1, 3);
+        _expectFinish(study, new uint32[](2), "evidence", remain);
+    }
+
     function testFuzz_finish_revertsUnlessThereIsOneContributionForEachMember(uint8 count) public {
         vm.assume(count != 2);
         uint64 study = _closed(_terms(), 2);

@@ -184,9 +184,9 @@ contract TrainingRoundsRoundsTest is System {
             _commit(study, i);
         }
         vm.expectEmit(address(rounds));
-        emit ITrainingRounds.RoundClosed(study, 1, 13, "result");
+        emit ITrainingRounds.RoundClosed(study, 1, 13, "result", 0);
         vm.prank(coordinator);
-        rounds.closeRound(study, 1, 13, "result");
+        rounds.closeRound(study, 1, 13, "result", 0);
         ITrainingRounds.Study memory state = rounds.study(study);
         vm.assertFalse(state.roundOpen);
         vm.assertEq(state.round, 1);
@@ -232,7 +232,7 @@ contract TrainingRoundsRoundsTest is System {
         _openRound(study);
         vm.expectRevert(abi.encodeWithSelector(ITrainingRounds.NotCoordinator.selector, study, sponsor));
         vm.prank(sponsor);
-        rounds.closeRound(study, 1, 0, "result");
+        rounds.closeRound(study, 1, 0, "result", 0);
     }
 
     function test_closeRound_revertsWithoutAResult() public {
@@ -246,6 +246,54 @@ contract TrainingRoundsRoundsTest is System {
         _expectClose(1, 3, "result", abi.encodeWithSelector(ITrainingRounds.RoundNotOpen.selector, study));
         _openRound(study);
         _expectClose(2, 3, "result", abi.encodeWithSelector(ITrainingRounds.WrongRound.selector, study, 2, 1));
+    }
+
+    function test_closeRound_recordsThePrivacySpent() public {
+        ITrainingRounds.Terms memory terms = _terms();
+        terms.epsilonBudget = 1_500_000;
+        uint64 private_ = _running(terms, 4);
+        vm.assertEq(rounds.study(private_).epsilonBudget, 1_500_000);
+        _openRound(private_);
+        _commit(private_, 0);
+        _commit(private_, 1);
+        vm.expectEmit(address(rounds));
+        emit ITrainingRounds.RoundClosed(private_, 1, 3, _result(1), 900_000);
+        _closeSpending(private_, 3, 900_000);
+        vm.assertEq(rounds.study(private_).spentEpsilon, 900_000);
+    }
+
+    /// To the last millionth, and no further.
+    function testFuzz_closeRound_revertsBeyondTheBudgetOfPrivacy(uint64 budget, uint64 spent) public {
+        ITrainingRounds.Terms memory terms = _terms();
+        terms.epsilonBudget = uint64(_bound(budget, 1, type(uint64).max - 1));
+        spent = uint64(_bound(spent, terms.epsilonBudget + 1, type(uint64).max));
+        study = _running(terms, 2);
+        _openRound(study);
+        _commit(study, 0);
+        _commit(study, 1);
+        vm.expectRevert(
+            abi.encodeWithSelector(ITrainingRounds.EpsilonBudgetExceeded.selector, terms.epsilonBudget, spent)
+        );
+        vm.prank(coordinator);
+        rounds.closeRound(study, 1, 3, "result", spent);
+        _closeSpending(study, 3, terms.epsilonBudget);
+    }
+
+    function testFuzz_closeRound_revertsWhenSpentPrivacyFalls(uint64 before, uint64 given) public {
+        before = uint64(_bound(before, 1, type(uint64).max));
+        given = uint64(_bound(given, 0, before - 1));
+        _openRound(study);
+        _commit(study, 0);
+        _commit(study, 1);
+        // Without a budget what is spent is recorded all the same.
+        _closeSpending(study, 3, before);
+        _openRound(study);
+        _commit(study, 0);
+        _commit(study, 1);
+        vm.expectRevert(abi.encodeWithSelector(ITrainingRounds.SpentEpsilonFell.selector, before, given));
+        vm.prank(coordinator);
+        rounds.closeRound(study, 2, 3, "result", given);
+        _closeSpending(study, 3, before);
     }
 
     function test_expireRound_letsAnybodyEndAnOverdueRound() public {
@@ -298,6 +346,6 @@ contract TrainingRoundsRoundsTest is System {
     function _expectClose(uint32 round, uint64 survivors, bytes32 result, bytes memory reason) private {
         vm.expectRevert(reason);
         vm.prank(coordinator);
-        rounds.closeRound(study, round, survivors, result);
+        rounds.closeRound(study, round, survivors, result, 0);
     }
 }

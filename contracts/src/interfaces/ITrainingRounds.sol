@@ -39,6 +39,8 @@ interface ITrainingRounds {
     /// and at most ten years away
     /// @param memberCapPpm Largest part of the budget one member may earn, in millionths, 1 to 1,000,000
     /// @param lineageSharePpm Part of the model's income that flows to the datasets, in millionths, at most 1,000,000
+    /// @param epsilonBudget Most privacy that all rounds together may spend: millionths of epsilon at the delta of the
+    /// canonical terms; 0 where none is promised
     /// @param invited Addresses that may join, at most 64; empty means anyone
     struct Terms {
         address token;
@@ -57,6 +59,7 @@ interface ITrainingRounds {
         uint64 finishBy;
         uint32 memberCapPpm;
         uint32 lineageSharePpm;
+        uint64 epsilonBudget;
         address[] invited;
     }
 
@@ -71,6 +74,7 @@ interface ITrainingRounds {
     /// @param commitBy Last second (Unix time) in which members may commit to the open round; 0 when none is open
     /// @param closeBy Last second (Unix time) in which the coordinator may close it; 0 when none is open
     /// @param inviteOnly Whether only invited addresses may join
+    /// @param spentEpsilon What the closed rounds spent of it, as the coordinator says, in millionths of epsilon
     /// @param model The published model, 0 if none
     /// @param result Digest of the newest model parameters, 0 before the first round was closed
     struct Study {
@@ -100,6 +104,8 @@ interface ITrainingRounds {
         bool inviteOnly;
         uint64 baseModel;
         uint64 model;
+        uint64 epsilonBudget;
+        uint64 spentEpsilon;
         bytes32 termsDigest;
         bytes32 result;
     }
@@ -167,7 +173,10 @@ interface ITrainingRounds {
     /// @param round The round
     /// @param survivors Bit i set: the update of member i was aggregated
     /// @param result BLAKE3 digest of the parameters after the round
-    event RoundClosed(uint64 indexed study, uint32 indexed round, uint64 survivors, bytes32 result);
+    /// @param spentEpsilon Privacy spent by the closed rounds, in millionths of epsilon at the terms' delta
+    event RoundClosed(
+        uint64 indexed study, uint32 indexed round, uint64 survivors, bytes32 result, uint64 spentEpsilon
+    );
 
     /// @notice Emitted when a round ends without a result
     /// @param study The study
@@ -310,7 +319,7 @@ interface ITrainingRounds {
     /// @param rounds How many were planned
     error AllRoundsClosed(uint64 study, uint32 rounds);
 
-    /// @notice Planned rounds were not closed yet
+    /// @notice Planned rounds were not closed yet, and no budget of privacy ends the study before them
     /// @param study The study
     /// @param closed How many were closed
     /// @param rounds How many were planned
@@ -344,6 +353,16 @@ interface ITrainingRounds {
     /// @param survivors Bit set given
     /// @param committed Bit set of members that committed
     error SurvivorsNotCommitted(uint64 survivors, uint64 committed);
+
+    /// @notice Privacy that was spent does not come back
+    /// @param before Recorded before, in millionths of epsilon
+    /// @param given Given now
+    error SpentEpsilonFell(uint64 before, uint64 given);
+
+    /// @notice The round spent more privacy than the study may
+    /// @param budget What it may spend, in millionths of epsilon
+    /// @param spent What it would have spent
+    error EpsilonBudgetExceeded(uint64 budget, uint64 spent);
 
     /// @notice There must be one contribution for each member
     /// @param count Contributions given
@@ -431,13 +450,18 @@ interface ITrainingRounds {
     /// @param round The open round
     /// @param survivors Bit i set: the update of member i was aggregated; at least `minMembers` bits
     /// @param result BLAKE3 digest of the parameters after the round, not zero
-    function closeRound(uint64 studyId, uint32 round, uint64 survivors, bytes32 result) external;
+    /// @param spentEpsilon Privacy spent by all closed rounds and this one, in millionths of epsilon, rounded up: at least
+    /// what was recorded before and, where a budget is promised, at most that. Anyone recomputes it from the survivors.
+    function closeRound(uint64 studyId, uint32 round, uint64 survivors, bytes32 result, uint64 spentEpsilon) external;
 
     /// @notice Ends a round that was not closed in time (anyone); the round may then be opened again
     /// @param studyId The study
     function expireRound(uint64 studyId) external;
 
-    /// @notice Records what each member contributed and ends the study (coordinator, all rounds closed)
+    /// @notice Records what each member contributed and ends the study (coordinator, all rounds closed). A study that
+    /// promised a budget of privacy and has spent some ends after any closed round: whether another one would have fit
+    /// depends on the mechanism, which anyone recomputes from the terms. It pays as after the last round: the whole
+    /// budget by contribution, so that ending early saves nobody a reward.
     /// @param studyId The study
     /// @param contributionsPpm One for each member, in millionths, summing to at most 1,000,000
     /// @param evidence BLAKE3 digest of the report from which anyone recomputes them, not zero

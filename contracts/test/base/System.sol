@@ -182,9 +182,13 @@ abstract contract System is Test {
     }
 
     function _close(uint64 study, uint64 survivors) internal {
+        _closeSpending(study, survivors, rounds.study(study).spentEpsilon);
+    }
+
+    function _closeSpending(uint64 study, uint64 survivors, uint64 spentEpsilon) internal {
         uint32 round = rounds.study(study).round;
         vm.prank(coordinator);
-        rounds.closeRound(study, round, survivors, _result(round));
+        rounds.closeRound(study, round, survivors, _result(round), spentEpsilon);
     }
 
     function _result(uint32 round) internal pure returns (bytes32) {

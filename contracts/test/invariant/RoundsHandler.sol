@@ -29,6 +29,8 @@ contract RoundsHandler is Test {
 
     /// @notice Joins and commitments that no steward's word covered
     uint256 public violations;
+    /// @notice Rounds that closed with less privacy spent than the one before
+    uint256 public refunds;
     /// @notice Studies that came to each phase, to see that the runs go anywhere
     mapping(ITrainingRounds.Phase phase => uint256) public reached;
 
@@ -70,6 +72,7 @@ contract RoundsHandler is Test {
         terms.finishBy = uint64(block.timestamp + 8 hours);
         terms.memberCapPpm = uint32(_bound(capPpm, 1, 1_000_000));
         terms.lineageSharePpm = capPpm % 1_000_001;
+        terms.epsilonBudget = capPpm % 3 * 500_000;
         vm.prank(_person(person));
         _rounds.open(terms);
         ++reached[ITrainingRounds.Phase.Enrolling];
@@ -118,7 +121,10 @@ contract RoundsHandler is Test {
         ITrainingRounds.Study memory state = _rounds.study(study);
         uint64 survivors = mask % 3 == 0 ? mask : state.committed;
         vm.prank(_coordinator);
-        _rounds.closeRound(study, state.round, survivors, keccak256(abi.encode(mask)));
+        // Now and then less than before, and often enough more than there is.
+        uint64 spent = mask % 7 == 0 ? 0 : state.spentEpsilon + mask % 400_000;
+        _rounds.closeRound(study, state.round, survivors, keccak256(abi.encode(mask)), spent);
+        if (spent < state.spentEpsilon) ++refunds;
     }
 
     /// @dev A round that goes well, so that runs get far.

@@ -73,11 +73,17 @@ contract TrainingRoundsInvariantTest is System {
         vm.assertEq(handler.violations(), 0);
     }
 
+    /// What was told of members is never taken back.
+    function invariant_privacyIsNeverRefunded() public view {
+        vm.assertEq(handler.refunds(), 0);
+    }
+
     /// A study's counters stay in their order.
     function invariant_countersStayInOrder() public view {
         for (uint64 id = 1; id <= rounds.studyCount(); ++id) {
             ITrainingRounds.Study memory study = rounds.study(id);
             vm.assertLe(study.closedRounds, study.rounds);
+            if (study.epsilonBudget != 0) vm.assertLe(study.spentEpsilon, study.epsilonBudget);
             vm.assertLe(study.memberCount, study.maxMembers);
             vm.assertEq(study.committed >> study.memberCount, 0);
             if (study.roundOpen) vm.assertEq(study.round, study.closedRounds + 1);
