@@ -254,6 +254,7 @@ fn open(
             finish_by: UnixSeconds(now.0 + FINISH_SECONDS),
             member_cap: whole(1_000_000)?,
             lineage_share: whole(0)?,
+            epsilon_budget: terms.epsilon_budget(),
             invited: Vec::new(),
         })
         .map_err(|error| error.to_string())

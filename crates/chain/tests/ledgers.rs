@@ -4,6 +4,7 @@ mod support;
 
 use counterweight_chain::ledger::{ContractLedger, ModelPublication};
 use counterweight_federated::ledger::{Phase, StudyLedger as _, StudyReader as _, StudyTerms};
+use counterweight_federated::privacy::MicroEpsilon;
 use counterweight_primitives::{
     Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, Sha256Digest, StudyId, UnixSeconds,
 };
@@ -107,6 +108,7 @@ impl Study {
             finish_by: UnixSeconds(now + 100_000),
             member_cap: ppm(500_000),
             lineage_share: ppm(400_000),
+            epsilon_budget: None,
             invited: Vec::new(),
         };
         let study = sponsor.open_study(&terms).unwrap();
@@ -139,7 +141,7 @@ impl Study {
         }
         let survivors = who.iter().map(|member| 1 << member).sum();
         self.sponsor
-            .close_round(self.study, round, survivors, digest(result))
+            .close_round(self.study, round, survivors, digest(result), MicroEpsilon::ZERO)
             .unwrap();
     }
 }

@@ -17,6 +17,7 @@ use counterweight_federated::masking::{
     Announcement, Dealing, Group, Member, Place, PublicKey, Unmasking, recover,
 };
 use counterweight_federated::member_set::MemberSet;
+use counterweight_federated::privacy::MicroEpsilon;
 use counterweight_primitives::{
     Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, Sha256Digest, StudyId, UnixSeconds,
 };
@@ -88,6 +89,7 @@ impl Study {
             finish_by: UnixSeconds(now + 100_000),
             member_cap: Ppm::new(500_000).unwrap(),
             lineage_share: Ppm::new(400_000).unwrap(),
+            epsilon_budget: None,
             invited: Vec::new(),
         };
         let study = coordinator.open_study(&terms).unwrap();
@@ -282,7 +284,13 @@ fn a_masked_round_is_recorded_step_by_step(chain: &dyn TestChain) {
     let opening = s.up_to_sums(chain);
     s.post(opening.round, &opening.sum);
     s.coordinator
-        .close_round(s.study, opening.round, 0b1111, digest("result"))
+        .close_round(
+            s.study,
+            opening.round,
+            0b1111,
+            digest("result"),
+            MicroEpsilon::ZERO,
+        )
         .unwrap();
     let record = s.record(opening.round);
     assert_eq!(record.announced_set(), MemberSet::first(5));

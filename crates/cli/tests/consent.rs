@@ -14,6 +14,7 @@ use counterweight_chain::{
     network::{Call, Network as _},
 };
 use counterweight_federated::ledger::{StudyLedger as _, StudyReader as _, StudyTerms};
+use counterweight_federated::privacy::MicroEpsilon;
 use counterweight_primitives::{Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, UnixSeconds};
 use counterweight_provenance::{
     ledger::{AssetKind, AssetReader as _, ConsentLedger as _, RoyaltyLedger as _},
@@ -253,6 +254,7 @@ fn a_withdrawal_that_the_registry_denied_for_a_while_is_found_and_named() {
                 finish_by: UnixSeconds(now + 100_000),
                 member_cap: Ppm::WHOLE,
                 lineage_share: Ppm::ZERO,
+                epsilon_budget: None,
                 invited: Vec::new(),
             })
             .unwrap();
@@ -272,7 +274,9 @@ fn a_withdrawal_that_the_registry_denied_for_a_while_is_found_and_named() {
                 )
                 .unwrap();
         }
-        sponsor.close_round(study, round, 3, digest("result")).unwrap();
+        sponsor
+            .close_round(study, round, 3, digest("result"), MicroEpsilon::ZERO)
+            .unwrap();
         let half = Ppm::new(500_000).unwrap();
         sponsor.finish(study, &[half, half], digest("evidence")).unwrap();
         install(EvmAddress::from(deployment.consent_registry_implementation.0), 2);

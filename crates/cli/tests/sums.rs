@@ -204,6 +204,7 @@ fn open(
         finish_by: UnixSeconds(now + 100_000),
         member_cap: Ppm::new(500_000).unwrap(),
         lineage_share: Ppm::new(400_000).unwrap(),
+        epsilon_budget: None,
         invited: Vec::new(),
     };
     let study = coordinator.open_study(&terms).unwrap();

@@ -12,6 +12,7 @@ use counterweight_primitives::{
 pub use counterweight_provenance::ledger::LedgerError;
 
 use self::masking::{MaskLedger, MaskReader};
+use crate::privacy::MicroEpsilon;
 
 /// What a sponsor offers: `ITrainingRounds.Terms`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct StudyTerms {
     pub member_cap: Ppm,
     /// Part of the model's income that flows to the datasets.
     pub lineage_share: Ppm,
+    /// Most privacy that all rounds together may spend; none is promised if absent.
+    pub epsilon_budget: Option<MicroEpsilon>,
     /// Accounts that may join; empty means anyone.
     pub invited: Vec<Address>,
 }
@@ -108,6 +111,10 @@ pub struct StudyState {
     pub member_cap: Ppm,
     /// Part of the model's income that flows to the datasets.
     pub lineage_share: Ppm,
+    /// Most privacy that all rounds together may spend, where one is promised.
+    pub epsilon_budget: Option<MicroEpsilon>,
+    /// What the closed rounds spent of it, as the coordinator says.
+    pub spent_epsilon: MicroEpsilon,
     /// The published model.
     pub model: Option<AssetId>,
     /// Members, in the order of joining.
@@ -155,6 +162,8 @@ pub struct RoundClosing {
     pub survivors: u64,
     /// Digest of the parameters after the round.
     pub result: ContentDigest,
+    /// Privacy that all rounds up to this one spent, as the coordinator says.
+    pub spent: MicroEpsilon,
     /// When it was closed.
     pub closed_at: UnixSeconds,
 }
@@ -232,17 +241,19 @@ pub trait StudyLedger: StudyReader {
         member: MemberIndex,
         update: ContentDigest,
     ) -> Result<(), LedgerError>;
-    /// Closes the open round.
+    /// Closes the open round. What is spent by then is never less than before, nor more than the study's budget.
     fn close_round(
         &self,
         study: StudyId,
         round: Round,
         survivors: u64,
         result: ContentDigest,
+        spent: MicroEpsilon,
     ) -> Result<(), LedgerError>;
     /// Ends an overdue round.
     fn expire_round(&self, study: StudyId) -> Result<(), LedgerError>;
-    /// Records contributions, one for each member, and ends the study.
+    /// Records contributions, one for each member, and ends the study: after all planned rounds or, under a budget of
+    /// privacy of which some is spent, after any.
     fn finish(
         &self,
         study: StudyId,

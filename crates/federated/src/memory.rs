@@ -23,6 +23,7 @@ use crate::{
         FinishRecord, LedgerError, RoundRecord, StudyLedger, StudyReader, StudyState, StudyTerms,
         masking::{MaskLedger, MaskReader},
     },
+    privacy::MicroEpsilon,
 };
 
 /// A record in memory, acting for one account. Clones and [`MemoryLedger::acting_for`] share the record.
@@ -147,10 +148,11 @@ impl StudyLedger for MemoryLedger {
         round: Round,
         survivors: u64,
         result: ContentDigest,
+        spent: MicroEpsilon,
     ) -> Result<(), LedgerError> {
         let now = self.seconds();
         self.rules()
-            .close_round(self.account, study, round, survivors, result, now)
+            .close_round(self.account, study, round, (survivors, result, spent), now)
     }
 
     fn expire_round(&self, study: StudyId) -> Result<(), LedgerError> {

@@ -15,8 +15,12 @@
 //! [`Sampling::All`] is the honest setting for it.
 
 pub mod accountant;
+mod epsilon;
 pub mod noise;
 mod renyi;
 pub mod sampler;
 
-pub use self::accountant::{Accountant, Budget, Mechanism, PrivacyError, Sampling};
+pub use self::{
+    accountant::{Accountant, Budget, Mechanism, PrivacyError, Sampling},
+    epsilon::MicroEpsilon,
+};

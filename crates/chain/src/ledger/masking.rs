@@ -71,9 +71,13 @@ impl<S> ContractLedger<S> {
     ) -> Result<(), LedgerError> {
         if is::<ITrainingRounds::RoundOpened>(log) {
             let event: ITrainingRounds::RoundOpened = decode(log)?;
-            // Opened again after it expired: what was recorded before counts for nothing.
-            rounds.pop_if(|last| last.round.0 == event.round);
-            rounds.push(MaskRound::opened(Round(event.round), UnixSeconds(event.commitBy)));
+            let commit_by = UnixSeconds(event.commitBy);
+            // Opened again after it expired: what was recorded before counts for nothing but the privacy it spent.
+            let record = match rounds.pop_if(|last| last.round.0 == event.round) {
+                Some(expired) => expired.opened_again(commit_by),
+                None => MaskRound::opened(Round(event.round), commit_by),
+            };
+            rounds.push(record);
         } else if is::<Contract::KeyAnnounced>(log) {
             let event: Contract::KeyAnnounced = decode(log)?;
             let round = opened(rounds, event.round)?;

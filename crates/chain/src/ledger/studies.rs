@@ -7,6 +7,7 @@ use counterweight_federated::ledger::{
     FinishRecord, LedgerError, MemberState, Phase, RoundClosing, RoundRecord, StudyLedger, StudyReader,
     StudyState, StudyTerms,
 };
+use counterweight_federated::privacy::MicroEpsilon;
 use counterweight_primitives::{
     Address, Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, StudyId, UnixSeconds,
 };
@@ -158,6 +159,8 @@ impl<S> StudyReader for ContractLedger<S> {
             result: (!state.result.is_zero()).then_some(digest(state.result)),
             member_cap: share(state.memberCapPpm)?,
             lineage_share: share(state.lineageSharePpm)?,
+            epsilon_budget: (state.epsilonBudget != 0).then_some(MicroEpsilon(state.epsilonBudget)),
+            spent_epsilon: MicroEpsilon(state.spentEpsilon),
             model: asset(state.model),
             members,
         })
@@ -192,6 +195,7 @@ impl<S> StudyReader for ContractLedger<S> {
                 let closing = RoundClosing {
                     survivors: event.survivors,
                     result: digest(event.result),
+                    spent: MicroEpsilon(event.spentEpsilon),
                     closed_at: times.of(log)?,
                 };
                 opened(&mut rounds, event.round)?.closed = Some(closing);
@@ -285,6 +289,7 @@ impl StudyLedger for ContractLedger {
             finishBy: terms.finish_by.0,
             memberCapPpm: terms.member_cap.millionths(),
             lineageSharePpm: terms.lineage_share.millionths(),
+            epsilonBudget: terms.epsilon_budget.map_or(0, |budget| budget.0),
             invited: terms.invited.iter().copied().map(to_evm).collect(),
         };
         let event: ITrainingRounds::StudyOpened =
@@ -338,6 +343,7 @@ impl StudyLedger for ContractLedger {
         round: Round,
         survivors: u64,
         result: ContentDigest,
+        spent: MicroEpsilon,
     ) -> Result<(), LedgerError> {
         let result = result.0.into();
         self.send_to_rounds(&ITrainingRounds::closeRoundCall {
@@ -345,6 +351,7 @@ impl StudyLedger for ContractLedger {
             round: round.0,
             survivors,
             result,
+            spentEpsilon: spent.0,
         })
     }
 

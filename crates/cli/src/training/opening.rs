@@ -80,7 +80,7 @@ pub(crate) fn open_or_resume(
                 .did("Cancelled", format!("run {study}, which had not started"));
         }
     }
-    let offer = offer(session, contracts, sponsor, digest, invited, members)?;
+    let offer = offer(session, contracts, sponsor, (digest, &terms), invited, members)?;
     // A coordinator that sums what nobody sees deposits a bond too, as much as a member's.
     let own = if terms.masking.is_some() {
         offer.bond
@@ -129,7 +129,7 @@ fn offer(
     session: &Session<'_>,
     contracts: &Contracts,
     sponsor: &ContractLedger,
-    terms: ContentDigest,
+    (digest, terms): (ContentDigest, &PublicTerms),
     invited: Vec<Address>,
     members: usize,
 ) -> Result<StudyTerms, CliError> {
@@ -159,7 +159,7 @@ fn offer(
         bond: tokens(&study.study.bond, "bond")?,
         purpose: purpose(session.project)?,
         base_model: None,
-        terms,
+        terms: digest,
         min_members: training.quorum,
         max_members: count,
         rounds: training.rounds,
@@ -169,6 +169,7 @@ fn offer(
         finish_by: UnixSeconds(enrol_until.0 + longest + 86_400),
         member_cap: share(session.project, "member-cap", study.study.member_cap.get())?,
         lineage_share: share(session.project, "lineage-share", study.study.lineage_share.get())?,
+        epsilon_budget: terms.epsilon_budget(),
         invited,
     })
 }

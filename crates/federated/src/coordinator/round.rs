@@ -14,6 +14,7 @@ use crate::{
     ledger::{LedgerError, Phase, RoundRecord, StudyState},
     masked::groups::MaskedGroups,
     member_set::MemberSet,
+    privacy::MicroEpsilon,
     round::{Absence, ClosedRound, Effect, Event, OpenRound, Progress, Refusal, RoundTerms, Step},
     update::CheckedUpdate,
 };
@@ -380,9 +381,10 @@ impl Coordinator<'_> {
             survivors: format!("{:x}", survivors.0),
             result,
         })?;
+        let spent = self.spent(round)?;
         let closed = self.act(
             "closing the round",
-            |ledger| ledger.close_round(study, round, survivors.0, result),
+            |ledger| ledger.close_round(study, round, survivors.0, result, spent),
             |now| now.closed_rounds >= round.0,
         );
         match closed {
@@ -422,6 +424,20 @@ impl Coordinator<'_> {
         self.tell(&StudyEvent::RoundClosed(summary.clone()));
         summaries.push(summary);
         Ok(Ending::Closed)
+    }
+
+    /// Privacy spent by all rounds up to this one.
+    fn spent(&self, round: Round) -> Result<MicroEpsilon, CoordinatorError> {
+        let terms = &self.plan.terms;
+        let Some(privacy) = &terms.privacy else {
+            return Ok(MicroEpsilon::ZERO);
+        };
+        let spent = privacy.spent(&terms.local, round.0);
+        spent
+            .map(MicroEpsilon::at_least)
+            .map_err(|error| CoordinatorError::Terms {
+                problem: error.to_string(),
+            })
     }
 
     pub(super) fn expire(

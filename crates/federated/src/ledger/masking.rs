@@ -127,6 +127,9 @@ pub struct MaskRound {
     pub sums: Option<Vec<Sha256Digest>>,
     /// Groups whose posted sums were refuted on the ledger.
     pub refuted: Vec<u8>,
+    /// Of each earlier opening of this round whose survivors were fixed, how many each group had: what was opened of them
+    /// does not come back with the round.
+    pub fixed_before: Vec<Vec<u8>>,
 }
 
 impl MaskRound {
@@ -144,7 +147,31 @@ impl MaskRound {
             unmaskings: Vec::new(),
             sums: None,
             refuted: Vec::new(),
+            fixed_before: Vec::new(),
         }
+    }
+
+    /// The same round opened again after this opening expired.
+    #[must_use]
+    pub fn opened_again(&self, commit_by: UnixSeconds) -> Self {
+        let mut fixed_before = self.fixed_before.clone();
+        fixed_before.extend(self.fixed());
+        Self {
+            fixed_before,
+            ..Self::opened(self.round, commit_by)
+        }
+    }
+
+    /// How many survivors each group has, once they are fixed.
+    #[must_use]
+    pub fn fixed(&self) -> Option<Vec<u8>> {
+        let survivors = self.survivors?;
+        let groups = self.drawn.iter().flat_map(|drawn| &drawn.groups);
+        // At most 64 members.
+        let count = |group: &Vec<MemberIndex>| {
+            group.iter().filter(|member| survivors.contains(**member)).count() as u8
+        };
+        Some(groups.map(count).collect())
     }
 
     /// Who announced a key.

@@ -19,6 +19,7 @@ use crate::{
         masking::{MaskRound, MaskSetting},
     },
     member_set::{MEMBERS_MAX, MemberSet},
+    privacy::MicroEpsilon,
 };
 
 /// Longest a study may last, in seconds: ten years.
@@ -194,6 +195,8 @@ impl Rules {
             result: None,
             member_cap: terms.member_cap,
             lineage_share: terms.lineage_share,
+            epsilon_budget: terms.epsilon_budget,
+            spent_epsilon: MicroEpsilon::ZERO,
             model: None,
             members: Vec::new(),
         };
@@ -368,8 +371,7 @@ impl Rules {
         account: Address,
         study: StudyId,
         round: Round,
-        survivors: u64,
-        result: ContentDigest,
+        (survivors, result, spent): (u64, ContentDigest, MicroEpsilon),
         now: UnixSeconds,
     ) -> Result<(), LedgerError> {
         let found = self.study_mut(study)?;
@@ -389,6 +391,22 @@ impl Rules {
         check(count >= usize::from(needed), || {
             refused("TooFewMembers", format_args!("count: {count}, needed: {needed}"))
         })?;
+        let before = state.spent_epsilon;
+        check(spent >= before, || {
+            refused(
+                "SpentEpsilonFell",
+                format_args!("before: {}, given: {}", before.0, spent.0),
+            )
+        })?;
+        let budget = state.epsilon_budget;
+        check(budget.is_none_or(|budget| spent <= budget), || {
+            let budget = budget.unwrap_or_default();
+            refused(
+                "EpsilonBudgetExceeded",
+                format_args!("budget: {}, spent: {}", budget.0, spent.0),
+            )
+        })?;
+        state.spent_epsilon = spent;
         for member in MemberSet(survivors).iter() {
             state.members[usize::from(member.0)].survived += 1;
         }
@@ -399,6 +417,7 @@ impl Rules {
             record.closed = Some(RoundClosing {
                 survivors,
                 result,
+                spent,
                 closed_at: now,
             });
         }
@@ -430,7 +449,9 @@ impl Rules {
         found.phase(study, Phase::Running)?;
         found.coordinator(study, account)?;
         let state = &mut found.state;
-        check(state.closed_rounds == state.rounds, || {
+        let ends_early =
+            state.epsilon_budget.is_some() && state.spent_epsilon > MicroEpsilon::ZERO && !state.round_open;
+        check(state.closed_rounds == state.rounds || ends_early, || {
             refused(
                 "RoundsRemain",
                 format_args!(

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     architecture::Architecture,
     decimal::Decimal,
+    privacy::MicroEpsilon,
     rules::Rule,
     server_optimiser::Aggregation,
     study::{StudyConfig, masking::Masking, privacy::RowPrivacy, schema::DataSection},
@@ -89,6 +90,13 @@ impl PublicTerms {
             masking: config.training.masking.map(|section| section.masking()),
             seed: config.training.seed,
         }
+    }
+
+    /// What the ledger must say of the privacy that all rounds together may spend.
+    #[must_use]
+    pub fn epsilon_budget(&self) -> Option<MicroEpsilon> {
+        let privacy = self.privacy.as_ref()?;
+        Some(MicroEpsilon::at_least(privacy.epsilon.get()))
     }
 
     /// The canonical bytes.

@@ -25,6 +25,7 @@ use counterweight_federated::{
     member::{BuiltIn, Member, MemberSetup},
     member_set::MemberSet,
     memory::MemoryLedger,
+    privacy::MicroEpsilon,
     server_optimiser::Aggregation,
     study::{FileFormat, masking::Masking, schema::DataSection, terms::PublicTerms},
     table::{Dataset, Source, holdout_rows},
@@ -195,6 +196,7 @@ impl World {
                 finish_by: UnixSeconds(now.0 + 1_000_000),
                 member_cap: Ppm::new(600_000).unwrap(),
                 lineage_share: Ppm::new(300_000).unwrap(),
+                epsilon_budget: terms.epsilon_budget(),
                 invited: Vec::new(),
             })
             .unwrap();
@@ -468,8 +470,9 @@ impl StudyLedger for FaultyLedger {
         round: Round,
         survivors: u64,
         result: ContentDigest,
+        spent: MicroEpsilon,
     ) -> Result<(), LedgerError> {
-        self.guard(|inner| inner.close_round(study, round, survivors, result))
+        self.guard(|inner| inner.close_round(study, round, survivors, result, spent))
     }
     fn expire_round(&self, study: StudyId) -> Result<(), LedgerError> {
         self.guard(|inner| inner.expire_round(study))
@@ -630,8 +633,9 @@ impl StudyLedger for SilentLedger {
         round: Round,
         survivors: u64,
         result: ContentDigest,
+        spent: MicroEpsilon,
     ) -> Result<(), LedgerError> {
-        self.maybe(|inner| inner.close_round(study, round, survivors, result))
+        self.maybe(|inner| inner.close_round(study, round, survivors, result, spent))
     }
     fn expire_round(&self, study: StudyId) -> Result<(), LedgerError> {
         self.maybe(|inner| inner.expire_round(study))

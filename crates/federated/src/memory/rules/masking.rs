@@ -309,8 +309,11 @@ impl Study {
     /// Starts the record of an opening; another one of the same round makes way.
     pub(super) fn open_masking(&mut self, round: Round, commit_by: UnixSeconds) {
         if self.mask_setting.is_some() {
-            self.mask_rounds.retain(|record| record.round != round);
-            self.mask_rounds.push(MaskRound::opened(round, commit_by));
+            let record = match self.mask_rounds.pop_if(|last| last.round == round) {
+                Some(expired) => expired.opened_again(commit_by),
+                None => MaskRound::opened(round, commit_by),
+            };
+            self.mask_rounds.push(record);
         }
     }
 
