@@ -1,4 +1,4 @@
-//! Processor time per leaf and per node of a Merkle tree, for each set of instructions here and for the crate `sha2`.
+//! Processor time per leaf and per node of a Merkle tree and per KiB of long messages, for each set of instructions here and for the crate `sha2`.
 //!
 //! Prints one line of JSON: nanoseconds of processor time, not of the clock, so that other load on the machine does not
 //! count.
@@ -14,6 +14,10 @@ const REPETITIONS: usize = 3;
 const ROUNDS: usize = 64;
 /// Bytes of an entry of the decision log.
 const ENTRY_BYTES: usize = 92;
+/// Messages that are long, and their bytes: 4 MiB together, which no cache near the processor holds.
+const LONG: usize = 32;
+const LONG_BYTES: usize = 128 << 10;
+const KIBIBYTES: f64 = (LONG_BYTES >> 10) as f64;
 
 /// Nanoseconds this process has run; the clock where the system does not say.
 fn processor_nanoseconds(started: Instant) -> u128 {
@@ -51,6 +55,7 @@ fn main() -> io::Result<()> {
         .map(|i| (i as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0])
         .collect();
     let entries: Vec<&[u8]> = bytes.chunks_exact(ENTRY_BYTES).collect();
+    let long: Vec<&[u8]> = bytes.chunks_exact(LONG_BYTES).take(LONG).collect();
     let pairs: Vec<&[u8]> = bytes.chunks_exact(64).take(LEAVES).collect();
     let mut table = BTreeMap::new();
     table.insert(
@@ -58,16 +63,20 @@ fn main() -> io::Result<()> {
         [
             measure(LEAVES, || plain(0, &entries)),
             measure(LEAVES, || plain(1, &pairs)),
+            measure(LONG, || plain(1, &long)) / KIBIBYTES,
         ],
     );
     for backend in Backend::available() {
         let leaf = measure(LEAVES, || digest_all_with(*backend, &[0], &entries)[0][0]);
         let node = measure(LEAVES, || digest_all_with(*backend, &[1], &pairs)[0][0]);
-        table.insert(backend.to_string(), [leaf, node]);
+        let long = measure(LONG, || digest_all_with(*backend, &[1], &long)[0][0]) / KIBIBYTES;
+        table.insert(backend.to_string(), [leaf, node, long]);
     }
     let rows: Vec<String> = table
         .iter()
-        .map(|(name, [leaf, node])| format!("\"{name}\":{{\"leaf_ns\":{leaf:.1},\"node_ns\":{node:.1}}}"))
+        .map(|(name, [leaf, node, long])| {
+            format!("\"{name}\":{{\"leaf_ns\":{leaf:.1},\"node_ns\":{node:.1},\"long_ns_kib\":{long:.1}}}")
+        })
         .collect();
     writeln!(io::stdout(), "{{{}}}", rows.join(","))
 }

@@ -56,8 +56,13 @@ fn dispatch<'a>(
                 return run(&engine, prefix, waiting, fewest, digests);
             }
         }
-        Kind::ShaExtensions => {
-            if let Some(engine) = crate::sha_extensions::ShaExtensions::new(backend) {
+        Kind::ShaFour => {
+            if let Some(engine) = crate::sha_extensions::ShaFour::new(backend) {
+                return run(&engine, prefix, waiting, fewest, digests);
+            }
+        }
+        Kind::ShaPair => {
+            if let Some(engine) = crate::sha_extensions::ShaPair::new(backend) {
                 return run(&engine, prefix, waiting, fewest, digests);
             }
         }
@@ -87,8 +92,13 @@ pub fn digest_blocks(blocks: &[[u8; BLOCK_BYTES]]) -> Vec<[u8; 32]> {
                     return run_blocks(&engine, blocks);
                 }
             }
-            Kind::ShaExtensions => {
-                if let Some(engine) = crate::sha_extensions::ShaExtensions::new(backend) {
+            Kind::ShaFour => {
+                if let Some(engine) = crate::sha_extensions::ShaFour::new(backend) {
+                    return run_blocks(&engine, blocks);
+                }
+            }
+            Kind::ShaPair => {
+                if let Some(engine) = crate::sha_extensions::ShaPair::new(backend) {
                     return run_blocks(&engine, blocks);
                 }
             }

@@ -4,13 +4,12 @@
 //! Merkle tree hashes nothing but many short messages, so [`digest_all`] and [`node_all`] give each its lane of a vector
 //! register, and a lane takes the next message when its own ends.
 //!
-//! Which instructions do it is found out at run time ([`Backend::detect_for`]): the SHA extensions (two messages
-//! interleaved), AVX-512 (16 lanes), AVX2 (8 lanes), or portable code. All give the same digests; a test holds each of them,
-//! where the processor has it, against the crate `sha2`. [`digest_files`] does the same for files.
+//! Which instructions do it is found out at run time ([`Backend::detect_for`]): the SHA extensions (two or four messages
+//! interleaved), AVX-512 (16 lanes), AVX2 (8 lanes), or portable code. All give the same digests; a test holds each of
+//! them, where the processor has it, against the crate `sha2`. [`digest_files`] does the same for files.
 //!
-//! There is `unsafe` here, four kinds of it, each with its reason beside it.
-//! A function compiled for instructions is called after they were detected ([`Backend`]), vectors are loaded from and
-//! stored to arrays of their size, and files are mapped.
+//! There is `unsafe` here, four kinds of it, each with its reason beside it. A function compiled for instructions is called
+//! after they were detected ([`Backend`]), vectors are loaded from and stored to arrays of their size, and files are mapped.
 
 mod backend;
 mod digest;

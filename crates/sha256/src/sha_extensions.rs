@@ -1,9 +1,13 @@
-//! Two messages interleaved on the SHA extensions of x86, whose rounds otherwise wait for each other.
+//! Messages interleaved on the SHA extensions of x86: a round waits four cycles for the one before it, and rounds of other
+//! messages fill the waiting.
+//!
+//! Two messages fit sixteen registers. Four need more, which AVX-512 brings; in sixteen their words went through memory and
+//! gained little.
 
 use std::arch::x86_64::{
-    __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_blend_epi16, _mm_loadu_si128, _mm_set_epi64x,
-    _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8, _mm_shuffle_epi32,
-    _mm_storeu_si128,
+    __m128i, _MM_HINT_T0, _mm_add_epi32, _mm_alignr_epi8, _mm_blend_epi16, _mm_loadu_si128, _mm_prefetch,
+    _mm_set_epi64x, _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8,
+    _mm_shuffle_epi32, _mm_storeu_si128,
 };
 
 use crate::{
@@ -11,38 +15,117 @@ use crate::{
     backend::{Backend, Engine, Kind},
 };
 
-/// Made only where the processor has the instructions.
-pub(crate) struct ShaExtensions(());
+/// Bytes beyond a block that are asked for while it is hashed. Processors fetch ahead within a page of 4 KiB by themselves
+/// and stop at its end.
+const AHEAD: usize = 1024;
 
-impl ShaExtensions {
-    pub(crate) fn new(backend: Backend) -> Option<Self> {
-        (backend.0 == Kind::ShaExtensions).then_some(Self(()))
-    }
+macro_rules! engine {
+    ($(#[$doc:meta])* $engine:ident, $lanes:literal, $feature:literal, $compress:ident) => {
+        $(#[$doc])*
+        pub(crate) struct $engine(());
+
+        impl $engine {
+            pub(crate) fn new(backend: Backend) -> Option<Self> {
+                (backend.0 == Kind::$engine).then_some(Self(()))
+            }
+        }
+
+        impl Engine<$lanes> for $engine {
+            type States = [[u32; 8]; $lanes];
+
+            fn start(&self) -> Self::States {
+                [INITIAL; $lanes]
+            }
+
+            fn set(&self, states: &mut Self::States, lane: usize, state: [u32; 8]) {
+                states[lane] = state;
+            }
+
+            fn compress(&self, states: &mut Self::States, blocks: &[&[[u8; BLOCK_BYTES]]; $lanes]) {
+                // SAFETY: a value of this type exists only where `Backend::available` has found these instructions.
+                unsafe { $compress(states, blocks) }
+            }
+
+            fn state(&self, states: &Self::States, lane: usize) -> [u32; 8] {
+                states[lane]
+            }
+        }
+
+        #[target_feature(enable = $feature)]
+        fn $compress(states: &mut [[u32; 8]; $lanes], blocks: &[&[[u8; BLOCK_BYTES]]; $lanes]) {
+            // Turns the bytes of each word around.
+            let swap = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
+            let zero = _mm_set_epi64x(0, 0);
+            let mut state = [[zero; 2]; $lanes];
+            for (halves, words) in state.iter_mut().zip(&*states) {
+                *halves = unpack(words);
+            }
+            let count = blocks.iter().map(|blocks| blocks.len()).min().unwrap_or(0);
+            for at in 0..count {
+                let before = state;
+                let mut words = [[zero; 4]; $lanes];
+                for (words, blocks) in words.iter_mut().zip(blocks) {
+                    _mm_prefetch::<_MM_HINT_T0>(blocks[at].as_ptr().wrapping_add(AHEAD).cast());
+                    for (word, bytes) in words.iter_mut().zip(blocks[at].as_chunks::<16>().0) {
+                        *word = _mm_shuffle_epi8(load_bytes(bytes), swap);
+                    }
+                }
+                // Four rounds a step; the words of the next four are made in the place of those used four steps before.
+                macro_rules! step {
+                    ($at:literal, $schedule:expr) => {
+                        let constants = load(&ROUNDS.as_chunks::<4>().0[$at]);
+                        for (words, [abef, cdgh]) in words.iter_mut().zip(&mut state) {
+                            let here = $at % 4;
+                            if $schedule {
+                                let (next, last, older) = (($at + 1) % 4, ($at + 3) % 4, ($at + 2) % 4);
+                                let sum = _mm_add_epi32(
+                                    _mm_sha256msg1_epu32(words[here], words[next]),
+                                    _mm_alignr_epi8::<4>(words[last], words[older]),
+                                );
+                                words[here] = _mm_sha256msg2_epu32(sum, words[last]);
+                            }
+                            let both = _mm_add_epi32(words[here], constants);
+                            *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, both);
+                            *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32::<0x0E>(both));
+                        }
+                    };
+                }
+                step!(0, false);
+                step!(1, false);
+                step!(2, false);
+                step!(3, false);
+                step!(4, true);
+                step!(5, true);
+                step!(6, true);
+                step!(7, true);
+                step!(8, true);
+                step!(9, true);
+                step!(10, true);
+                step!(11, true);
+                step!(12, true);
+                step!(13, true);
+                step!(14, true);
+                step!(15, true);
+                for (halves, before) in state.iter_mut().zip(before) {
+                    for (half, before) in halves.iter_mut().zip(before) {
+                        *half = _mm_add_epi32(*half, before);
+                    }
+                }
+            }
+            for (words, halves) in states.iter_mut().zip(state) {
+                pack(words, halves);
+            }
+        }
+    };
 }
 
-impl Engine<2> for ShaExtensions {
-    type States = [[u32; 8]; 2];
-
-    fn start(&self) -> Self::States {
-        [INITIAL; 2]
-    }
-
-    fn set(&self, states: &mut Self::States, lane: usize, state: [u32; 8]) {
-        states[lane] = state;
-    }
-
-    fn compress(&self, states: &mut Self::States, blocks: &[&[[u8; BLOCK_BYTES]]; 2]) {
-        let [first, second] = blocks;
-        for blocks in first.iter().zip(*second) {
-            // SAFETY: a value of this type exists only where `Backend::available` has found `sha`, `ssse3` and
-            // `sse4.1`.
-            unsafe { compress(states, &blocks.into()) }
-        }
-    }
-
-    fn state(&self, states: &Self::States, lane: usize) -> [u32; 8] {
-        states[lane]
-    }
+engine! {
+    /// Two messages. Made only where the processor has the instructions.
+    ShaPair, 2, "sha,ssse3,sse4.1", compress_pair
+}
+engine! {
+    /// Four messages. Made only where the processor has the instructions.
+    ShaFour, 4, "sha,ssse3,sse4.1,avx512f,avx512vl", compress_four
 }
 
 #[inline]
@@ -88,66 +171,5 @@ fn pack(state: &mut [u32; 8], [abef, cdgh]: [__m128i; 2]) {
     if let [low, high] = halves {
         store(low, _mm_blend_epi16::<0xF0>(feba, dchg));
         store(high, _mm_alignr_epi8::<8>(dchg, feba));
-    }
-}
-
-#[target_feature(enable = "sha,ssse3,sse4.1")]
-fn compress(states: &mut [[u32; 8]; 2], blocks: &[&[u8; BLOCK_BYTES]; 2]) {
-    // Turns the bytes of each word around.
-    let swap = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
-    let zero = _mm_set_epi64x(0, 0);
-    let mut words = [[zero; 4]; 2];
-    let mut state = [[zero; 2]; 2];
-    for lane in 0..2 {
-        for (word, bytes) in words[lane].iter_mut().zip(blocks[lane].as_chunks::<16>().0) {
-            *word = _mm_shuffle_epi8(load_bytes(bytes), swap);
-        }
-        state[lane] = unpack(&states[lane]);
-    }
-    let before = state;
-    // Four rounds a step; the words of the next four are made in the place of those used four steps before.
-    macro_rules! step {
-        ($at:literal, $schedule:expr) => {
-            for lane in 0..2 {
-                let words = &mut words[lane];
-                let [abef, cdgh] = &mut state[lane];
-                let here = $at % 4;
-                if $schedule {
-                    let (next, last, older) = (($at + 1) % 4, ($at + 3) % 4, ($at + 2) % 4);
-                    let sum = _mm_add_epi32(
-                        _mm_sha256msg1_epu32(words[here], words[next]),
-                        _mm_alignr_epi8::<4>(words[last], words[older]),
-                    );
-                    words[here] = _mm_sha256msg2_epu32(sum, words[last]);
-                }
-                let constants = load(&ROUNDS.as_chunks::<4>().0[$at]);
-                let both = _mm_add_epi32(words[here], constants);
-                *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, both);
-                *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32::<0x0E>(both));
-            }
-        };
-    }
-    step!(0, false);
-    step!(1, false);
-    step!(2, false);
-    step!(3, false);
-    step!(4, true);
-    step!(5, true);
-    step!(6, true);
-    step!(7, true);
-    step!(8, true);
-    step!(9, true);
-    step!(10, true);
-    step!(11, true);
-    step!(12, true);
-    step!(13, true);
-    step!(14, true);
-    step!(15, true);
-    for lane in 0..2 {
-        let sum = [
-            _mm_add_epi32(state[lane][0], before[lane][0]),
-            _mm_add_epi32(state[lane][1], before[lane][1]),
-        ];
-        pack(&mut states[lane], sum);
     }
 }
