@@ -1,6 +1,5 @@
-"""Nine members as processes of their own, with a coordinator that serves the chain on loopback: seconds from the start of all ten
-processes until the first round is closed, and what a member holds in memory while it waits. Nine, since a development chain has ten
-accounts.
+"""Ten members as processes of their own, with a coordinator that serves the chain on loopback: seconds from the start of all eleven
+processes until the first round is closed, and what a member holds in memory while it waits.
 
 Usage: processes.py path/to/cw. The last line is one JSON object.
 """
@@ -18,7 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MEMBERS = 9
+MEMBERS = 10
 
 
 def address():

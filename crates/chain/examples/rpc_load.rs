@@ -295,7 +295,7 @@ fn main() -> Result<(), Failure> {
         mine,
     } = arguments()?;
     let accounts = DevelopmentAccount::all();
-    let token = prepare(&mut Connection::open(&url)?, &accounts, mine)?;
+    let token = prepare(&mut Connection::open(&url)?, accounts, mine)?;
     let signed: Vec<(B256, Bytes)> = (0..transfers)
         .into_par_iter()
         .map(|index| {

@@ -41,7 +41,7 @@ fn main() -> Result<(), Failure> {
     };
     let chain = EmbeddedChain::open(directory.path(), genesis, Config::default())?;
     let accounts = DevelopmentAccount::all();
-    let token = deploy(&chain, &accounts, senders)?;
+    let token = deploy(&chain, accounts, senders)?;
 
     let first: Vec<u64> = accounts
         .iter()

@@ -1,11 +1,15 @@
 //! The first block: who holds what before anything happens.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use alloy_consensus::constants::KECCAK_EMPTY;
 use alloy_consensus::{Header, Sealable, Sealed};
 use alloy_primitives::{Address, B256, Bytes, U256, address, bytes, keccak256};
-use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner};
+use alloy_signer_local::{
+    PrivateKeySigner,
+    coins_bip39::{English, Mnemonic},
+};
+use coins_bip32::{ecdsa::SigningKey, prelude::Parent as _, xkeys::XPriv};
 
 use super::executor::{ExecutedBlock, update_tries};
 use super::rules;
@@ -20,7 +24,7 @@ pub const DEVELOPMENT_CHAIN_ID: u64 = 31_337;
 pub const DEVELOPMENT_MNEMONIC: &str = "test test test test test test test test test test test junk";
 
 /// How many accounts of [`DEVELOPMENT_MNEMONIC`] are funded.
-pub const DEVELOPMENT_ACCOUNTS: u32 = 10;
+pub const DEVELOPMENT_ACCOUNTS: u32 = 20;
 
 /// The contract that deploys others at addresses known beforehand, where every development tool looks for it.
 const CREATE2_DEPLOYER: Address = address!("4e59b44847b379578588920ca78fbf26c0b4956c");
@@ -68,21 +72,29 @@ pub struct DevelopmentAccount {
 }
 
 impl DevelopmentAccount {
-    /// The ten accounts of [`DEVELOPMENT_MNEMONIC`].
+    /// The first accounts of [`DEVELOPMENT_MNEMONIC`].
     #[must_use]
-    pub fn all() -> Vec<Self> {
-        (0..DEVELOPMENT_ACCOUNTS).map(Self::nth).collect()
+    pub fn all() -> &'static [Self] {
+        static ALL: LazyLock<Vec<DevelopmentAccount>> =
+            LazyLock::new(|| (0..DEVELOPMENT_ACCOUNTS).map(DevelopmentAccount::nth).collect());
+        &ALL
     }
 
     /// One account of [`DEVELOPMENT_MNEMONIC`].
     #[must_use]
     pub fn nth(index: u32) -> Self {
-        let signer = MnemonicBuilder::english()
-            .phrase(DEVELOPMENT_MNEMONIC)
-            .index(index)
-            .and_then(|builder| builder.build())
-            .expect("the phrase is a constant with a valid checksum, and every index gives a key");
-        Self { index, signer }
+        // The 2,048 hashes from phrase to seed (BIP-39) are the same for all of them.
+        static PARENT: LazyLock<XPriv> = LazyLock::new(|| {
+            Mnemonic::<English>::new_from_phrase(DEVELOPMENT_MNEMONIC)
+                .and_then(|mnemonic| mnemonic.derive_key("m/44'/60'/0'/0", None))
+                .expect("the phrase is a constant with a valid checksum")
+        });
+        let child = PARENT.derive_child(index).expect("an index below 2^31");
+        let key: &SigningKey = child.as_ref();
+        Self {
+            index,
+            signer: PrivateKeySigner::from_signing_key(key.clone()),
+        }
     }
 
     /// Its address.
@@ -229,7 +241,7 @@ mod tests {
     #[test]
     fn development_accounts_are_those_every_tool_knows() {
         let accounts = DevelopmentAccount::all();
-        assert_eq!(accounts.len(), 10);
+        assert_eq!(accounts.len(), 20);
         assert_eq!(
             accounts[0].address(),
             address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
@@ -237,6 +249,10 @@ mod tests {
         assert_eq!(
             accounts[9].address(),
             address!("a0Ee7A142d267C1f36714E4a8F75612F20a79720")
+        );
+        assert_eq!(
+            accounts[19].address(),
+            address!("8626f6940E2eb28930eFb4CeF49B2d1F2C9C1199")
         );
     }
 

@@ -100,11 +100,11 @@ fn set_next_timestamp(node: &Dispatcher, params: &mut Params<'_>) -> Answer {
     answer(&())
 }
 
-fn known_accounts(node: &Dispatcher) -> Vec<DevelopmentAccount> {
+fn known_accounts(node: &Dispatcher) -> &'static [DevelopmentAccount] {
     if node.chain.chain_id() == DEVELOPMENT_CHAIN_ID {
         DevelopmentAccount::all()
     } else {
-        Vec::new()
+        &[]
     }
 }
 
@@ -117,9 +117,9 @@ fn accounts(node: &Dispatcher, params: &mut Params<'_>) -> Answer {
     answer(&addresses)
 }
 
-fn account(node: &Dispatcher, address: Address) -> Result<DevelopmentAccount, RpcError> {
+fn account(node: &Dispatcher, address: Address) -> Result<&'static DevelopmentAccount, RpcError> {
     known_accounts(node)
-        .into_iter()
+        .iter()
         .find(|account| account.address() == address)
         .ok_or_else(|| RpcError::new(SERVER_ERROR, format!("unknown account {address}")))
 }

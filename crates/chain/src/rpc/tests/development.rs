@@ -11,7 +11,7 @@ fn node() -> Node {
 fn development_accounts_sign_and_send() {
     let node = node();
     let accounts = node.ask("eth_accounts", json!([]));
-    assert_eq!(accounts.as_array().unwrap().len(), 10);
+    assert_eq!(accounts.as_array().unwrap().len(), 20);
     assert_eq!(accounts[0], json!(node.account(0)));
     for extra in [
         json!({}),

@@ -56,7 +56,7 @@ impl Node {
         Self {
             chain,
             server,
-            accounts: DevelopmentAccount::all(),
+            accounts: DevelopmentAccount::all().to_vec(),
         }
     }
 
