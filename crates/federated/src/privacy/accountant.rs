@@ -124,6 +124,13 @@ impl Accountant {
         Ok(())
     }
 
+    /// Spends what another accountant has, so many times.
+    pub fn add(&mut self, other: &Self, times: u32) {
+        for (spent, once) in self.divergences.iter_mut().zip(&other.divergences) {
+            *spent += f64::from(times) * once;
+        }
+    }
+
     /// Spends a mechanism of zero-concentrated privacy ρ so many times.
     pub fn spend_concentrated(&mut self, rho: f64, times: u32) {
         for (spent, order) in self.divergences.iter_mut().zip(orders()) {

@@ -7,10 +7,7 @@
 use rand_core::RngCore;
 
 use super::sampler::{LARGEST_VARIANCE, discrete_gaussian, round_without_bias};
-use crate::update::{FRACTION_BITS, LARGEST_CLIP};
-
-/// Units in one.
-const UNITS: f64 = (1_u32 << FRACTION_BITS) as f64;
+use crate::update::LARGEST_CLIP;
 
 /// How releases are made.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,6 +20,8 @@ pub struct Release {
     pub parties: u32,
     /// Coordinates of an update.
     pub coordinates: usize,
+    /// Bits after the binary point of what is released, at most 24: a unit is 2^-bits.
+    pub bits: u32,
 }
 
 /// Why a release cannot be made.
@@ -60,7 +59,20 @@ impl Release {
     /// unit a coordinate. Twice that where a member is replaced by another.
     #[must_use]
     pub fn sensitivity(&self) -> f64 {
-        (self.clip * UNITS).ceil() + (self.coordinates as f64).sqrt()
+        (self.clip * self.units()).ceil() + (self.coordinates as f64).sqrt()
+    }
+
+    /// Units in one.
+    fn units(&self) -> f64 {
+        f64::from(1_u32 << self.bits.min(24))
+    }
+
+    /// Standard deviation of the noise that one party adds, in units.
+    ///
+    /// # Errors
+    /// [`ReleaseError::Setting`].
+    pub fn deviation(&self) -> Result<f64, ReleaseError> {
+        Ok((self.variance()? as f64).sqrt())
     }
 
     /// Variance of the noise that one party adds, in units squared, rounded up.
@@ -93,20 +105,24 @@ impl Release {
         Ok(variance as u64)
     }
 
-    /// Zero-concentrated privacy ρ of the sum of the parties' releases, for one more or less: theorem 1 of the paper,
-    /// which charges a sum of discrete Gaussians for not quite being one.
+    /// Zero-concentrated privacy ρ of the sum of so many releases, which may be more than the parties whose noise was
+    /// counted on, for one member's being there or not: theorem 1 of the paper, which charges a sum of discrete Gaussians
+    /// for not quite being one.
     ///
     /// # Errors
     /// [`ReleaseError::Setting`].
-    pub fn concentrated(&self) -> Result<f64, ReleaseError> {
+    pub fn concentrated(&self, parties: u32) -> Result<f64, ReleaseError> {
         let variance = self.variance()? as f64;
-        let parties = f64::from(self.parties);
+        if parties == 0 {
+            return Ok(f64::INFINITY);
+        }
         let coordinates = self.coordinates as f64;
         let term = |k: u32| {
             let k = f64::from(k);
             libm::exp(-2.0 * std::f64::consts::PI * std::f64::consts::PI * variance * k / (k + 1.0))
         };
-        let tau = 10.0 * (1..self.parties).map(term).sum::<f64>();
+        let tau = 10.0 * (1..parties).map(term).sum::<f64>();
+        let parties = f64::from(parties);
         let plain = self.sensitivity() / (parties * variance).sqrt();
         let epsilon_squared =
             (plain * plain + tau * coordinates / 2.0).min((plain + tau * coordinates.sqrt()).powi(2));
@@ -143,10 +159,11 @@ impl Release {
             0.0
         };
         let scale = if norm > self.clip { self.clip / norm } else { 1.0 };
+        let units = self.units();
         Ok(moved
             .iter()
             .map(|value| {
-                round_without_bias(value * scale * UNITS, random) + discrete_gaussian(variance, random)
+                round_without_bias(value * scale * units, random) + discrete_gaussian(variance, random)
             })
             .collect())
     }
@@ -166,6 +183,7 @@ mod tests {
             noise: 2.0,
             parties,
             coordinates: 400,
+            bits: 24,
         }
     }
 
@@ -181,7 +199,7 @@ mod tests {
                 *sum += part;
             }
         }
-        sums.iter().map(|sum| *sum as f64 / UNITS).collect()
+        sums.iter().map(|sum| *sum as f64 / 16_777_216.0).collect()
     }
 
     #[test]
@@ -199,7 +217,7 @@ mod tests {
     #[test]
     fn the_concentrated_loss_is_the_gaussians_at_this_many_units() {
         for parties in [1, 10] {
-            let rho = release(parties).concentrated().unwrap();
+            let rho = release(parties).concentrated(parties).unwrap();
             assert!(rho <= 1.0 / 8.0 && rho > 0.9999 / 8.0, "{rho}");
             let mut concentrated = Accountant::new();
             concentrated.spend_concentrated(rho, 5);
@@ -226,10 +244,11 @@ mod tests {
             noise: 0.05,
             parties: 2,
             coordinates: 1,
+            bits: 24,
         };
         let variance = fine.variance().unwrap() as f64;
         let plain = fine.sensitivity().powi(2) / (2.0 * 2.0 * variance);
-        assert!(fine.concentrated().unwrap() >= plain);
+        assert!(fine.concentrated(2).unwrap() >= plain);
     }
 
     #[test]

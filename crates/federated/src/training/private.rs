@@ -105,6 +105,7 @@ pub fn train_privately<R: RngCore + CryptoRng>(
         noise,
         parties: 1,
         coordinates,
+        bits: FRACTION_BITS,
     }
     .variance()?;
     // Exact: a threshold of 2^53 always draws.
