@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use counterweight_federated::{
     member::trainer::{Evaluated, Metrics, Trained, Trainer, TrainerError, TrainingTask},
-    study::terms::PublicTerms,
+    study::{privacy::Privacy, terms::PublicTerms},
     tensor_file,
 };
 use pyo3::{prelude::*, types::PyBytes};
@@ -72,7 +72,7 @@ fn metrics(text: &str) -> PyResult<Metrics> {
 
 impl Trainer for PythonTrainer {
     fn check(&self, terms: &PublicTerms) -> Result<(), TrainerError> {
-        if terms.privacy.is_some() {
+        if matches!(terms.privacy, Some(Privacy::Row(_))) {
             let problem = "privacy of rows can be promised by the built-in training only".to_owned();
             return Err(TrainerError::Unfit { problem });
         }

@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{Arc, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -282,10 +282,9 @@ fn member(
         data: ContentDigest::of(&(place as u64).to_le_bytes()),
         ledger: Arc::new(ledger.clone()),
         consent: Arc::new(ledger),
-        // Only private training asks for it, which no function of Python's may do.
+        // Noise of a simulation hides nothing: all its members are in one process, and it repeats.
         secret: [0; 32].into(),
-        // For masked studies, which are not simulated.
-        notes: None,
+        notes: Some(Arc::new(Mutex::new(MemoryJournal::default()))),
     })
     .map_err(|error| error.with_causes())
 }

@@ -8,6 +8,7 @@ mod computation;
 mod findings;
 mod masked;
 mod money;
+mod privacy;
 
 use counterweight_primitives::{AssetId, ContentDigest, Ppm, StudyId};
 use counterweight_provenance::ledger::ConsentReader;
@@ -49,6 +50,8 @@ pub enum CheckKind {
     Aggregation,
     /// What is kept under a result's digest is that result, for each round that is kept and for the last.
     Results,
+    /// What the ledger says of privacy spent is what its rounds spent, within what the terms promise.
+    Privacy,
     /// Contributions are the ones that the updates and the hold-out give.
     Contributions,
     /// Rewards are the ones that the contributions give.
@@ -162,9 +165,10 @@ impl Audit<'_> {
                     finish,
                 } = &records;
                 let finish = finish.as_ref();
-                let (terms_check, terms) = self.check_terms(state, rounds);
+                let (terms_check, terms) = self.check_terms(state);
                 let mut checks = vec![terms_check];
                 checks.extend(self.check_computation(&records, terms.as_ref()));
+                checks.extend(self.check_privacy(&records, terms.as_ref()));
                 checks.push(self.check_rewards(state, rounds, finish));
                 checks.push(self.check_consent(state, rounds));
                 checks.push(self.check_model(state, finish));

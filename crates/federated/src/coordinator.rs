@@ -32,6 +32,7 @@ use crate::{
     ledger::{LedgerError, Phase, StudyLedger, StudyState},
     masked::record::MaskRecord,
     parameters::Parameters,
+    privacy::MicroEpsilon,
     round::{Absence, Refusal},
     study::terms::PublicTerms,
     table::Dataset,
@@ -256,6 +257,19 @@ pub enum StudyEvent {
         /// For how long it has not answered.
         silent_ms: u64,
     },
+    /// The budget of privacy does not pay for another round: the study ends with the model so far.
+    BudgetSpent {
+        /// Rounds closed.
+        closed: u32,
+        /// Rounds planned.
+        rounds: u32,
+        /// What they spent.
+        spent: MicroEpsilon,
+        /// What another round could have brought it to.
+        after: MicroEpsilon,
+        /// What may be spent.
+        budget: MicroEpsilon,
+    },
     /// Contributions are recorded and the study is over.
     Finished {
         /// Digest of the last parameters.
@@ -282,6 +296,8 @@ pub struct RoundSummary {
     pub result: ContentDigest,
     /// What it was worth on the hold-out, if there is one.
     pub value: Option<RoundValue>,
+    /// Privacy that the rounds up to it spent, where the study promises any.
+    pub spent: Option<MicroEpsilon>,
 }
 
 /// A finished study.
@@ -323,6 +339,16 @@ pub enum CoordinatorError {
         expected: ContentDigest,
         /// Given.
         got: ContentDigest,
+    },
+    /// The budget of privacy is spent, and no round is closed: there is nothing to finish with.
+    #[error(
+        "no round is closed, and another opening could bring the privacy spent to an epsilon of {after}, of which {budget} is promised"
+    )]
+    BudgetSpent {
+        /// What another opening could bring it to.
+        after: MicroEpsilon,
+        /// What may be spent.
+        budget: MicroEpsilon,
     },
     /// The ledger names another coordinator.
     #[error("the study's coordinator is {expected}, this is {got}")]

@@ -98,6 +98,17 @@ pub enum Entry {
         /// Bit i: member i. In hexadecimal, as it may exceed what JSON numbers hold.
         survivors: String,
     },
+    /// A member sends this update with noise, and no other in this round: noted before it is committed.
+    UpdateReleased {
+        /// The study.
+        study: StudyId,
+        /// Digest of its terms.
+        terms: ContentDigest,
+        /// The round.
+        round: Round,
+        /// Digest of the update with its noise.
+        update: ContentDigest,
+    },
     /// The study was seen finished on the ledger.
     Finished {
         /// Digest of the last parameters.

@@ -60,7 +60,8 @@ pub struct MemberSetup {
     /// Where the noise of private training and the keys of masked rounds come from, known to nobody else and the same
     /// after a restart.
     pub secret: Zeroizing<[u8; 32]>,
-    /// Where it notes whom it helped to open, which a masked study asks for. Kept for as long as the study runs.
+    /// Where it notes whom it helped to open and what it sent with noise of its own, which studies that mask and those that
+    /// promise privacy of members ask for. Kept for as long as the study runs.
     pub notes: Option<Arc<Mutex<dyn Journal>>>,
 }
 
@@ -240,6 +241,20 @@ pub enum MemberError {
         committed: ContentDigest,
         /// Made here.
         made: ContentDigest,
+    },
+    /// Taking part could spend more of its privacy than the study promised.
+    #[error(
+        "round {round}: the rounds before spent an epsilon of {spent:.4}, and with this one it could be {after:.4} where {promised} is promised"
+    )]
+    BudgetSpent {
+        /// The round.
+        round: Round,
+        /// Spent before it.
+        spent: f64,
+        /// Spent after it, if the fewest survive.
+        after: f64,
+        /// What the terms promise.
+        promised: f64,
     },
     /// A masked round goes on without this member, or would tell of it.
     #[error("round {round}: {problem}")]

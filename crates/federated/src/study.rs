@@ -135,7 +135,8 @@ pub struct TrainingSection {
     /// Largest L2 norm of an update, above 0 to 127.
     #[serde(default = "clip")]
     pub clip: Decimal,
-    /// What may be told of a row; nothing is promised if absent. `batch` then says nothing: `sample` does.
+    /// What may be told of a row or a member; nothing is promised if absent. Of rows `batch` then says nothing: `sample`
+    /// does.
     pub privacy: Option<privacy::PrivacySection>,
     /// Groups whose sums are seen and nothing of a single member; every update is public if absent.
     pub masking: Option<masking::MaskingSection>,
@@ -243,6 +244,19 @@ impl StudyConfig {
         let shape = self.shape();
         shape.check()?;
         Ok(shape)
+    }
+
+    /// What the terms promise of privacy, if `training.privacy` asks for any.
+    fn promise(&self) -> Option<Result<privacy::Privacy, privacy::PromiseError>> {
+        let section = self.training.privacy.as_ref()?;
+        let masking = self.training.masking.map(|section| section.masking());
+        let setting = privacy::Setting {
+            local: &self.local_training(),
+            clip: self.training.clip.get(),
+            coordinates: self.shape().parameters(),
+            masking: masking.as_ref(),
+        };
+        Some(section.planned(&setting, self.training.rounds))
     }
 
     fn shape(&self) -> Architecture {

@@ -19,7 +19,7 @@ use crate::{
     rules::RuleError,
     study::terms::{MOST_BYTES, PublicTerms},
     table::{Dataset, Source, holdout_rows},
-    update::{CheckedUpdate, MOST_EXAMPLES, Update, UpdateRules},
+    update::{CheckedUpdate, Update, UpdateRules},
 };
 
 /// Longest contribution report read.
@@ -28,12 +28,7 @@ const REPORT_BYTES_MAX: u64 = 64 << 20;
 const OVERHEAD: u64 = 1 << 16;
 
 impl Audit<'_> {
-    pub(super) fn check_terms(
-        &self,
-        state: &StudyState,
-        rounds: &[RoundRecord],
-    ) -> (Check, Option<PublicTerms>) {
-        let mut spent = String::new();
+    pub(super) fn check_terms(&self, state: &StudyState) -> (Check, Option<PublicTerms>) {
         let mut findings = Findings::new(CheckKind::Terms);
         let place = Place {
             digest: Some(state.terms),
@@ -62,33 +57,12 @@ impl Audit<'_> {
                             format!("they name {}, the ledger purpose {}", read.purpose, state.purpose);
                         findings.wrong(place, problem);
                     }
-                    // A round that expired was trained for too, and again with the same noise.
-                    let opened = u32::try_from(rounds.len()).unwrap_or(u32::MAX);
-                    if let Some(privacy) = &read.privacy {
-                        match privacy.spent(&read.local, opened) {
-                            Err(error) => findings.wrong(place, error),
-                            Ok(epsilon) if epsilon > privacy.epsilon.get() => findings.wrong(
-                                place,
-                                format!(
-                                    "{opened} rounds spent an epsilon of {epsilon:.4}, they promise {}",
-                                    privacy.epsilon.get()
-                                ),
-                            ),
-                            Ok(epsilon) => {
-                                spent = format!(
-                                    "; {opened} rounds spent an epsilon of {epsilon:.4} of the {} promised for each row, at a delta of {}",
-                                    privacy.epsilon.get(),
-                                    privacy.delta.get()
-                                );
-                            }
-                        }
-                    }
                     terms = Some(read);
                 }
             },
         }
         (
-            findings.close(|_| format!("the terms are the ones on the ledger{spent}")),
+            findings.close(|_| "the terms are the ones on the ledger".to_owned()),
             terms,
         )
     }
@@ -236,13 +210,21 @@ impl Audit<'_> {
                 updates = None;
                 continue;
             };
+            let (clip, most_examples) = match terms.update_limits() {
+                Ok(limits) => limits,
+                Err(error) => {
+                    validity.wrong(place, error);
+                    updates = None;
+                    continue;
+                }
+            };
             let rules = UpdateRules {
                 study: self.study,
                 round,
                 base: record.base,
                 coordinates: terms.architecture.parameters(),
-                clip: terms.clip.get(),
-                most_examples: MOST_EXAMPLES,
+                clip,
+                most_examples,
             };
             match Update::decode(&bytes, rules.coordinates).and_then(|update| update.check(&rules, member)) {
                 Ok(update) => {

@@ -18,15 +18,14 @@ use crate::{
         turn::DrawnGroup,
     },
     member_set::MemberSet,
-    study::{masking::Masking, terms::PublicTerms},
+    study::terms::PublicTerms,
 };
 
 /// What the ledger says of a masked study.
 pub(super) struct Masks {
-    masking: Masking,
     setting: MaskSetting,
     domain: MaskDomain,
-    rounds: Vec<MaskRound>,
+    pub(super) rounds: Vec<MaskRound>,
     pub(super) findings: Findings,
 }
 
@@ -57,7 +56,6 @@ impl Audit<'_> {
                     findings.wrong(place, "the ledger masks otherwise than the terms say");
                 }
                 return Some(Ok(Masks {
-                    masking,
                     setting,
                     domain,
                     rounds,
@@ -108,7 +106,14 @@ impl Audit<'_> {
             masks.findings.wrong(place, problem);
         }
         let coordinates = terms.architecture.parameters();
-        let (made, lies) = groups_of(&outcomes, &masks.masking, terms.clip.get(), coordinates)?;
+        let format = match terms.word_format() {
+            Ok(format) => format?,
+            Err(error) => {
+                masks.findings.wrong(place, error);
+                return None;
+            }
+        };
+        let (made, lies) = groups_of(&outcomes, &format, coordinates)?;
         for group in lies {
             let problem = format!(
                 "group {group}: the sum of its weights is none of so many members, so it counts for nothing"

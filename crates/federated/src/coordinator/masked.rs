@@ -24,6 +24,7 @@ use crate::{
         },
         record::MaskRecord,
         turn::{Arrived, CoordinatorTurn, DrawnGroup, MaskView, Needed},
+        vector::WordFormat,
     },
     masking::roots::vector_root,
     member_set::MemberSet,
@@ -51,6 +52,13 @@ struct Collecting {
 impl Coordinator<'_> {
     fn masking(&self) -> Option<Masking> {
         self.plan.terms.masking
+    }
+
+    fn word_format(&self) -> Result<Option<WordFormat>, CoordinatorError> {
+        let format = self.plan.terms.word_format();
+        format.map_err(|error| CoordinatorError::Terms {
+            problem: error.to_string(),
+        })
     }
 
     /// Says on the ledger how the study masks, before it starts.
@@ -186,7 +194,7 @@ impl Coordinator<'_> {
         let doing = "reading how the study masks";
         let domain = self.ask(doing, |ledger| masks_of(ledger)?.mask_domain())?;
         let setting = self.ask(doing, |ledger| masks_of(ledger)?.mask_setting(study))?;
-        let (Some(setting), Some(masking)) = (setting, self.masking()) else {
+        let (Some(setting), Some(format)) = (setting, self.word_format()?) else {
             return Err(wrong("the study does not mask".to_owned()).into());
         };
         let groups = DrawnGroup::of_round(study, masked, &setting, &domain)
@@ -204,9 +212,8 @@ impl Coordinator<'_> {
                 Ok(_) => {}
             }
         }
-        let clip = self.plan.terms.clip.get();
         let coordinates = self.plan.terms.architecture.parameters();
-        let made = groups_of(&outcomes, &masking, clip, coordinates);
+        let made = groups_of(&outcomes, &format, coordinates);
         let (made, _) = made.ok_or_else(|| wrong("a sum is missing".to_owned()))?;
         Ok(made)
     }
@@ -218,7 +225,7 @@ impl Coordinator<'_> {
         groups: &[DrawnGroup],
         collecting: &mut Collecting,
     ) -> Result<bool, CoordinatorError> {
-        let Some(masking) = self.masking() else {
+        let Some(format) = self.word_format()? else {
             return Ok(false);
         };
         if collecting.tried_with == Some(collecting.arrived.unmaskings) {
@@ -233,9 +240,8 @@ impl Coordinator<'_> {
             survivors,
             self.environment.blobs,
         );
-        let clip = self.plan.terms.clip.get();
         let coordinates = self.plan.terms.architecture.parameters();
-        let Some((made, _)) = groups_of(&outcomes, &masking, clip, coordinates) else {
+        let Some((made, _)) = groups_of(&outcomes, &format, coordinates) else {
             return Ok(false);
         };
         let mut roots = vec![Sha256Digest([0; 32]); groups.len()];

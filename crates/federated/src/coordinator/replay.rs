@@ -16,10 +16,10 @@ use crate::{
     parameters::Parameters,
     rules::{Inputs, RoundRule, RuleError},
     server_optimiser::{ServerError, ServerOptimiser},
-    study::terms::PublicTerms,
+    study::{privacy::PromiseError, terms::PublicTerms},
     table::Dataset,
     training::{ShuffleSeed, TrainingError, train},
-    update::{CheckedUpdate, MOST_EXAMPLES, Update, UpdateError, UpdateRules},
+    update::{CheckedUpdate, Update, UpdateError, UpdateRules},
 };
 
 /// Bytes of an update record besides its coordinates, rounded up.
@@ -37,6 +37,8 @@ pub struct Replay {
     rounds: u32,
     /// Aggregate of the round before, where the rule starts from it.
     centre: Option<Vec<i32>>,
+    /// Largest norm of an update that is sent, and the most examples it may claim.
+    limits: (f64, u32),
 }
 
 /// The state after a round.
@@ -162,6 +164,9 @@ pub enum ReplayError {
         /// What is wrong.
         problem: String,
     },
+    /// The terms promise a privacy that cannot be kept.
+    #[error(transparent)]
+    Privacy(#[from] PromiseError),
     /// Contributions could not be computed.
     #[error(transparent)]
     Contribution(#[from] ContributionError),
@@ -171,7 +176,8 @@ impl Replay {
     /// Before the first round of a study with so many members.
     ///
     /// # Errors
-    /// [`ReplayError::OtherStart`], [`ReplayError::Architecture`] or [`ReplayError::Aggregation`].
+    /// [`ReplayError::OtherStart`], [`ReplayError::Architecture`], [`ReplayError::Aggregation`], [`ReplayError::Masking`] or
+    /// [`ReplayError::Privacy`].
     pub fn new(
         study: StudyId,
         terms: &PublicTerms,
@@ -203,6 +209,7 @@ impl Replay {
             valuation: Valuation::new(members),
             rounds: 0,
             centre: None,
+            limits: terms.update_limits()?,
         })
     }
 
@@ -232,8 +239,8 @@ impl Replay {
             round,
             base: self.digest,
             coordinates: self.parameters.values().len(),
-            clip: self.terms.clip.get(),
-            most_examples: MOST_EXAMPLES,
+            clip: self.limits.0,
+            most_examples: self.limits.1,
         }
     }
 
@@ -385,7 +392,12 @@ impl Replay {
         let trained = train(&self.parameters, rows, &self.terms.local, seed)
             .map_err(|source| ReplayError::Root { round, source })?;
         let member = MemberIndex(0);
-        Update::of_training(&self.rules(round), member, &self.parameters, &trained, 1)
+        // The hold-out is public, and what comes of it has no noise.
+        let rules = UpdateRules {
+            clip: self.terms.clip.get(),
+            ..self.rules(round)
+        };
+        Update::of_training(&rules, member, &self.parameters, &trained, 1)
             .map(|update| Some(update.into_inner().coordinates))
             .map_err(|source| ReplayError::Update {
                 round,

@@ -7,7 +7,7 @@ use counterweight_primitives::{ContentDigest, MemberIndex, Round, UnixSeconds};
 use super::{
     Answer, Content, Coordinator, CoordinatorError, Delivery, Members, Notice, Replay, ReplayError,
     RoundSummary, StudyEvent, asked_members,
-    run::{check_base, examples},
+    run::{check_base, examples, of_promise},
 };
 use crate::{
     journal::Entry,
@@ -16,6 +16,7 @@ use crate::{
     member_set::MemberSet,
     privacy::MicroEpsilon,
     round::{Absence, ClosedRound, Effect, Event, OpenRound, Progress, Refusal, RoundTerms, Step},
+    study::privacy::Spending,
     update::CheckedUpdate,
 };
 
@@ -384,7 +385,7 @@ impl Coordinator<'_> {
         let spent = self.spent(round)?;
         let closed = self.act(
             "closing the round",
-            |ledger| ledger.close_round(study, round, survivors.0, result, spent),
+            |ledger| ledger.close_round(study, round, survivors.0, result, spent.unwrap_or_default()),
             |now| now.closed_rounds >= round.0,
         );
         match closed {
@@ -420,24 +421,18 @@ impl Coordinator<'_> {
             examples,
             result,
             value,
+            spent,
         };
         self.tell(&StudyEvent::RoundClosed(summary.clone()));
         summaries.push(summary);
         Ok(Ending::Closed)
     }
 
-    /// Privacy spent by all rounds up to this one.
-    fn spent(&self, round: Round) -> Result<MicroEpsilon, CoordinatorError> {
-        let terms = &self.plan.terms;
-        let Some(privacy) = &terms.privacy else {
-            return Ok(MicroEpsilon::ZERO);
-        };
-        let spent = privacy.spent(&terms.local, round.0);
-        spent
-            .map(MicroEpsilon::at_least)
-            .map_err(|error| CoordinatorError::Terms {
-                problem: error.to_string(),
-            })
+    /// Privacy spent by all rounds up to this one, where any is promised.
+    fn spent(&mut self, round: Round) -> Result<Option<MicroEpsilon>, CoordinatorError> {
+        let masked = self.masked_records()?;
+        let spending = Spending::after(&self.plan.terms, round.0, &masked).map_err(of_promise)?;
+        Ok(spending.map(|spending| spending.recorded()))
     }
 
     pub(super) fn expire(

@@ -10,10 +10,12 @@ use super::{
 };
 use crate::{
     journal::Entry,
-    ledger::{Phase, RoundRecord, StudyState},
+    ledger::{Phase, RoundRecord, StudyState, masking::MaskRound},
     masked::groups::MaskedGroups,
     member_set::MemberSet,
+    privacy::MicroEpsilon,
     round::{Absence, RoundTerms},
+    study::privacy::{PromiseError, Spending},
     update::CheckedUpdate,
 };
 
@@ -41,6 +43,9 @@ impl Coordinator<'_> {
         });
         let mut expiries = 0;
         while replay.rounds() < state.rounds {
+            if !self.budget_pays(&replay)? {
+                break;
+            }
             match self.round(&mut replay, &mut rounds, members)? {
                 Ending::Closed => expiries = 0,
                 Ending::Expired(absent) => {
@@ -65,6 +70,46 @@ impl Coordinator<'_> {
         self.finish(replay, rounds, members)
     }
 
+    /// Whether the budget of privacy pays for the next round. One that is open already was paid for when it was opened.
+    fn budget_pays(&mut self, replay: &Replay) -> Result<bool, CoordinatorError> {
+        let state = self.state("reading the study")?;
+        if state.phase != Phase::Running || state.round_open || state.closed_rounds > replay.rounds() {
+            return Ok(true);
+        }
+        let closed = replay.rounds();
+        let masked = self.masked_records()?;
+        let spending = Spending::before(&self.plan.terms, Round(closed + 1), &masked).map_err(of_promise)?;
+        let Some(spending) = spending.filter(|spending| !spending.pays_for_another()) else {
+            return Ok(true);
+        };
+        let after = MicroEpsilon::at_least(spending.after_another());
+        let budget = MicroEpsilon::at_least(spending.budget().epsilon);
+        if closed == 0 {
+            return Err(CoordinatorError::BudgetSpent { after, budget });
+        }
+        self.tell(&StudyEvent::BudgetSpent {
+            closed,
+            rounds: state.rounds,
+            spent: state.spent_epsilon,
+            after,
+            budget,
+        });
+        Ok(false)
+    }
+
+    /// The record of all masked rounds, where what they spend depends on it.
+    pub(super) fn masked_records(&mut self) -> Result<Vec<MaskRound>, CoordinatorError> {
+        let terms = &self.plan.terms;
+        if terms.masking.is_none() || terms.privacy.is_none() {
+            return Ok(Vec::new());
+        }
+        let study = self.plan.study;
+        self.ask("reading the masked rounds", |ledger| match ledger.masking() {
+            None => Ok(Vec::new()),
+            Some(masks) => masks.mask_rounds(study),
+        })
+    }
+
     fn publish_terms(&mut self) -> Result<(), CoordinatorError> {
         let bytes = self
             .plan
@@ -85,6 +130,15 @@ impl Coordinator<'_> {
             let problem = format!(
                 "they plan {} rounds, the ledger {}",
                 self.plan.terms.rounds, state.rounds
+            );
+            return Err(CoordinatorError::Terms { problem });
+        }
+        if self.plan.terms.epsilon_budget() != state.epsilon_budget {
+            let said = |budget: Option<MicroEpsilon>| budget.unwrap_or_default();
+            let problem = format!(
+                "they promise that an epsilon of {} is not exceeded, the ledger one of {}",
+                said(self.plan.terms.epsilon_budget()),
+                said(state.epsilon_budget)
             );
             return Err(CoordinatorError::Terms { problem });
         }
@@ -209,6 +263,7 @@ impl Coordinator<'_> {
                 examples,
                 result: closing.result,
                 value,
+                spent: self.plan.terms.privacy.map(|_| closing.spent),
             });
         }
         Ok(())
@@ -318,6 +373,12 @@ impl Coordinator<'_> {
             }),
             members: state.members.iter().map(|member| member.account).collect(),
         }
+    }
+}
+
+pub(super) fn of_promise(error: PromiseError) -> CoordinatorError {
+    CoordinatorError::Terms {
+        problem: error.to_string(),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use counterweight_primitives::MemberIndex;
 
-use super::vector::half_even;
+use super::vector::{WordFormat, half_even};
 use crate::{
     aggregate::{AggregateError, WeightedSum},
     rules::{Inputs, Row, Rows, Rule, RuleError},
-    study::masking::Masking,
+    study::privacy::member::longest,
     update::{FRACTION_BITS, LARGEST_CLIP, rescale},
 };
 
@@ -34,27 +34,34 @@ impl MaskedGroup {
     /// A group from its sum, the weights' last. Nothing where the weights cannot be those of so many members: the sum
     /// then holds a lie, and the group counts for nothing.
     ///
-    /// A mean of updates within a clip is within it, but for their rounding: a longer one holds a lie too, and is
+    /// A mean of updates within a clip is within it, but for their rounding and noise: a longer one holds a lie too, and is
     /// scaled down.
     #[must_use]
-    pub fn of_sum(members: Vec<MemberIndex>, sum: &[i32], masking: &Masking, clip: f64) -> Option<Self> {
+    pub fn of_sum(members: Vec<MemberIndex>, sum: &[i32], format: &WordFormat) -> Option<Self> {
         let (weight, words) = sum.split_last()?;
         let count = u32::try_from(members.len()).ok()?;
         let weight = u32::try_from(*weight).ok()?;
-        if weight < count || u64::from(weight) > u64::from(count) * u64::from(masking.most_examples) {
+        if weight < count || u64::from(weight) > u64::from(count) * u64::from(format.most_examples) {
             return None;
         }
-        let bits = masking.bits(clip);
-        let unit = i128::from(masking.most_examples) << (FRACTION_BITS - bits);
+        let WordFormat { bits, clip, .. } = *format;
+        let unit = i128::from(format.most_examples) << (FRACTION_BITS - bits);
         let exact = |word: &i32| i128::from(*word) * unit;
         // Below 2^52, as `rescale` asks; no honest mean comes near.
         let most = 1_i128 << 52;
         let mean = |word: &i32| half_even(exact(word), weight.into()).clamp(-most, most) as i64;
         let plain: Vec<i64> = words.iter().map(mean).collect();
-        // Each of `count` words was rounded by half a unit of 2^-bits at most.
-        let rounding = (words.len() as f64).sqrt() * f64::from(count) * f64::from(masking.most_examples)
-            / (2.0 * f64::from(weight) * f64::from(1_u32 << bits));
-        let limit = (clip + rounding).min(LARGEST_CLIP);
+        let limit = match &format.release {
+            // Each of `count` words was rounded by half a unit of 2^-bits at most.
+            None => {
+                let rounding =
+                    (words.len() as f64).sqrt() * f64::from(count) * f64::from(format.most_examples)
+                        / (2.0 * f64::from(weight) * f64::from(1_u32 << bits));
+                clip + rounding
+            }
+            Some(release) => longest(release, count.into()).ok()?,
+        };
+        let limit = limit.min(LARGEST_CLIP);
         let mean = rescale(plain.iter().copied(), limit);
         let within = mean
             .iter()
@@ -165,6 +172,7 @@ mod tests {
     use super::*;
     use crate::{
         masked::vector::masked_words,
+        study::masking::Masking,
         update::{CheckedUpdate, Update, UpdateRules},
     };
 
@@ -203,12 +211,15 @@ mod tests {
     fn group(updates: &[CheckedUpdate], masking: &Masking) -> (Vec<i32>, Option<MaskedGroup>) {
         let mut sum = vec![0_i32; updates[0].get().coordinates.len() + 1];
         for update in updates {
-            for (sum, word) in sum.iter_mut().zip(masked_words(update, masking, CLIP)) {
+            for (sum, word) in sum
+                .iter_mut()
+                .zip(masked_words(update, &WordFormat::plain(masking, CLIP)))
+            {
                 *sum += word;
             }
         }
         let members = updates.iter().map(|update| update.get().member).collect();
-        let made = MaskedGroup::of_sum(members, &sum, masking, CLIP);
+        let made = MaskedGroup::of_sum(members, &sum, &WordFormat::plain(masking, CLIP));
         (sum, made)
     }
 
@@ -228,7 +239,7 @@ mod tests {
             let unit = i64::from(most) << (24 - masking.bits(CLIP));
             let mut expected = WeightedSum::new(2);
             for update in &updates {
-                let words = masked_words(update, &masking, CLIP);
+                let words = masked_words(update, &WordFormat::plain(&masking, CLIP));
                 let part = WeightedSum {
                     sums: words[..2].iter().map(|word| i64::from(*word) * unit).collect(),
                     examples: words[2] as u64,
@@ -258,7 +269,7 @@ mod tests {
         for weight in [2, 301, -1, i32::MIN] {
             *sum.last_mut().unwrap() = weight;
             assert_eq!(
-                MaskedGroup::of_sum(vec![MemberIndex(0); 3], &sum, &masking, CLIP),
+                MaskedGroup::of_sum(vec![MemberIndex(0); 3], &sum, &WordFormat::plain(&masking, CLIP)),
                 None
             );
         }
@@ -272,7 +283,8 @@ mod tests {
         assert_eq!(made.unwrap().mean, [2 << 24, 0]);
         sum[0] = i32::MAX;
         sum[1] = i32::MIN;
-        let made = MaskedGroup::of_sum(vec![MemberIndex(0); 3], &sum, &masking, CLIP).unwrap();
+        let made =
+            MaskedGroup::of_sum(vec![MemberIndex(0); 3], &sum, &WordFormat::plain(&masking, CLIP)).unwrap();
         let norm = made
             .mean
             .iter()

@@ -9,6 +9,7 @@ use super::{
     groups::{MaskedGroup, MaskedGroups},
     record::{MaskRecord, RecordError, decode_dealing, decode_unmasking, decode_upload},
     turn::DrawnGroup,
+    vector::WordFormat,
 };
 use crate::{
     blobs::Blobs,
@@ -19,7 +20,6 @@ use crate::{
         wrong_shares,
     },
     member_set::MemberSet,
-    study::masking::Masking,
 };
 
 /// What is wrong with a member's part in a round.
@@ -216,14 +216,13 @@ pub fn recompute(
 #[must_use]
 pub fn groups_of(
     outcomes: &[GroupOutcome],
-    masking: &Masking,
-    clip: f64,
+    format: &WordFormat,
     coordinates: usize,
 ) -> Option<(MaskedGroups, Vec<u8>)> {
     let (mut groups, mut lies) = (Vec::new(), Vec::new());
     for outcome in outcomes {
         let sum = outcome.sum.as_ref().ok()?;
-        match MaskedGroup::of_sum(outcome.survivors.clone(), sum, masking, clip) {
+        match MaskedGroup::of_sum(outcome.survivors.clone(), sum, format) {
             Some(group) => groups.push(group),
             None => lies.push(outcome.index),
         }

@@ -11,7 +11,11 @@ use counterweight_provenance::blobs::BlobError;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 use zeroize::Zeroizing;
 
-use super::{ClientError, Member, MemberError, PreparedUpdate, trainer::Metrics};
+use super::{
+    ClientError, Member, MemberError, PreparedUpdate,
+    trainer::Metrics,
+    work::{noise_of, of_promise},
+};
 use crate::{
     journal::Entry,
     ledger::{
@@ -22,7 +26,7 @@ use crate::{
         recompute::read_dealing,
         record::{MaskRecord, encode_dealing, encode_unmasking, encode_upload},
         turn::{DrawnGroup, MaskView, MemberTurn},
-        vector::masked_words,
+        vector::{masked_words, noisy_words},
     },
     masking::{self, Announcement, Place, PublicKey, Unmasking, key_of, roots},
     member_set::MemberSet,
@@ -356,7 +360,7 @@ impl Member {
         }
     }
 
-    fn terms_digest(&self) -> ContentDigest {
+    pub(super) fn terms_digest(&self) -> ContentDigest {
         let bytes = self.setup.terms.to_bytes();
         ContentDigest::of(&bytes.unwrap_or_default())
     }
@@ -490,17 +494,14 @@ impl Turn<'_> {
                         Err(ClientError::Blob(BlobError::Missing { .. })) => return Ok(MaskedMove::Wait),
                         Err(error) => return Err(error.into()),
                     };
-                    let prepared = self.member.prepare(assignment, &base)?;
-                    let most = self.member.setup.terms.architecture.parameters();
-                    Update::decode(&prepared.bytes, most)?
+                    self.check_budget()?;
+                    self.member.trained_update(assignment, &base)?.0.into_inner()
                 }
             };
             let terms = &self.member.setup.terms;
             let (drawn, place) = self.group()?;
-            let masking = terms
-                .masking
-                .as_ref()
-                .ok_or_else(|| self.broken("the terms do not mask"))?;
+            let format = terms.word_format().map_err(of_promise)?;
+            let format = format.ok_or_else(|| self.broken("the terms do not mask"))?;
             let rules = UpdateRules {
                 study: self.member.setup.study,
                 round: assignment.round,
@@ -510,8 +511,13 @@ impl Turn<'_> {
                 most_examples: MOST_EXAMPLES,
             };
             let checked = update.clone().check(&rules, self.index)?;
+            let words = match &format.release {
+                None => masked_words(&checked, &format),
+                // Of this opening alone: each that is fixed is counted as a release of its own.
+                Some(release) => noisy_words(&checked, release, &mut noise_of(&self.secret, &update))
+                    .map_err(|error| of_promise(error.into()))?,
+            };
             opening.update = Some(update);
-            let words = masked_words(&checked, masking, terms.clip.get());
             let Some((_, masked)) = self.masked(&words, fetch)? else {
                 return Ok(MaskedMove::Wait);
             };
@@ -529,6 +535,16 @@ impl Turn<'_> {
             });
         }
         Ok(self.record(MaskRecord::Upload, made))
+    }
+
+    fn check_budget(&self) -> Result<(), MemberError> {
+        if self.member.setup.terms.privacy.is_none() {
+            return Ok(());
+        }
+        let (masks, _) = self.member.mask_ledger()?;
+        let records = masks.mask_rounds(self.member.setup.study);
+        let records = records.map_err(|source| ledger_error("reading the masked rounds", source))?;
+        self.member.check_budget(self.view.record.round, &records)
     }
 
     fn unmasking(

@@ -18,7 +18,12 @@ use serde::Serialize;
 
 use self::{answer::Answer, program::Program, server::Server};
 use super::trainer::{Evaluated, Trained, Trainer, TrainerError, TrainingTask};
-use crate::{parameters::MOST_HEADER_BYTES, study::terms::PublicTerms, tensor_file, training::LocalTraining};
+use crate::{
+    parameters::MOST_HEADER_BYTES,
+    study::{privacy::Privacy, terms::PublicTerms},
+    tensor_file,
+    training::LocalTraining,
+};
 
 /// Names the contract and its version.
 pub const CONTRACT: &str = "counterweight/trainer/v1";
@@ -214,7 +219,7 @@ fn read_file(path: &Path, numbers: usize) -> Result<Vec<u8>, String> {
 
 impl Trainer for Outside {
     fn check(&self, terms: &PublicTerms) -> Result<(), TrainerError> {
-        if terms.privacy.is_some() {
+        if matches!(terms.privacy, Some(Privacy::Row(_))) {
             let problem =
                 "the study promises privacy of rows, which only the built-in training keeps".to_owned();
             return Err(TrainerError::Unfit { problem });

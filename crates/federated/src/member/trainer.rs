@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::{
     architecture::ArchitectureError,
     parameters::Parameters,
-    study::terms::PublicTerms,
+    study::{privacy::Privacy, terms::PublicTerms},
     table::Dataset,
     training::{PrivateTrainingError, ShuffleSeed, TrainingError, evaluate, train, train_privately},
 };
@@ -153,8 +153,8 @@ impl Trainer for BuiltIn {
             terms, base, seed, ..
         } = *task;
         let parameters = match &terms.privacy {
-            None => train(base, &self.rows, &terms.local, seed)?,
-            Some(privacy) => {
+            None | Some(Privacy::Member(_)) => train(base, &self.rows, &terms.local, seed)?,
+            Some(Privacy::Row(privacy)) => {
                 let training = privacy
                     .training(&terms.local)
                     .map_err(|error| TrainerError::Unfit {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use counterweight_primitives::{ContentDigest, MemberIndex, Round};
 use counterweight_provenance::purpose::Purpose;
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 use zeroize::Zeroizing;
 
 use super::{
@@ -12,11 +13,14 @@ use super::{
 };
 use crate::{
     coordinator::asked_members,
-    ledger::{Phase, RoundRecord, StudyState},
+    journal::Entry,
+    ledger::{Phase, RoundRecord, StudyState, masking::MaskRound},
     member_set::MemberSet,
     parameters::{MOST_HEADER_BYTES, Parameters},
+    privacy::{MicroEpsilon, noise::Release},
+    study::privacy::{PromiseError, Spending},
     training::ShuffleSeed,
-    update::{MOST_EXAMPLES, Update, UpdateRules},
+    update::{CheckedUpdate, FRACTION_BITS, MOST_EXAMPLES, Update, UpdateRules, rescale},
 };
 
 /// Bytes of a model file besides its numbers, rounded up.
@@ -67,11 +71,8 @@ impl Member {
         })?;
         if let Some(privacy) = &member.setup.terms.privacy {
             let terms = &member.setup.terms;
-            privacy
-                .check(&terms.local, terms.rounds)
-                .map_err(|error| MemberError::Terms {
-                    problem: error.to_string(),
-                })?;
+            // What later rounds may still spend is counted before each.
+            privacy.check(&terms.privacy_setting(), 1).map_err(of_promise)?;
         }
         member.setup.trainer.check(&member.setup.terms)?;
         Ok(member)
@@ -156,12 +157,38 @@ impl Member {
     }
 
     /// Trains from the base parameters: clipped, rounded to fixed point, and with the built-in trainer the same every
-    /// time. Where the terms promise privacy of rows, with noise of this member's own.
+    /// time. Where the terms promise privacy, with noise of this member's own; a study that masks adds that of members to
+    /// the words it masks, and takes nothing from here.
     ///
     /// # Errors
     /// [`MemberError::ConsentMissing`] where the steward no longer allows it, [`MemberError::OtherBase`] or
     /// [`MemberError::Base`] where the parameters are not the ledger's, or what training gives.
     pub fn prepare(&self, assignment: &Assignment, base: &[u8]) -> Result<PreparedUpdate, MemberError> {
+        let Assignment { round, member, .. } = *assignment;
+        self.check_budget(round, &[])?;
+        let (update, metrics) = self.trained_update(assignment, base)?;
+        let examples = update.get().examples;
+        let update = match self.setup.terms.release().map_err(of_promise)? {
+            None => update,
+            Some(release) => self.with_noise(update, &release)?,
+        };
+        let bytes = update.get().encode();
+        Ok(PreparedUpdate {
+            round,
+            member,
+            digest: ContentDigest::of(&bytes),
+            bytes,
+            examples,
+            metrics,
+        })
+    }
+
+    /// What was trained, as it is before noise: clipped and rounded to fixed point.
+    pub(super) fn trained_update(
+        &self,
+        assignment: &Assignment,
+        base: &[u8],
+    ) -> Result<(CheckedUpdate, Metrics), MemberError> {
         let Assignment { round, member, .. } = *assignment;
         let trained = |task: &TrainingTask<'_>| Ok(self.setup.trainer.train(task)?);
         let (base, trained) = self.with_task(assignment, base, trained)?;
@@ -184,15 +211,97 @@ impl Member {
             most_examples: MOST_EXAMPLES,
         };
         let update = Update::of_training(&rules, member, &base, &parameters, examples)?;
-        let bytes = update.get().encode();
-        Ok(PreparedUpdate {
-            round,
-            member,
-            digest: ContentDigest::of(&bytes),
-            bytes,
-            examples,
-            metrics,
-        })
+        Ok((update, metrics))
+    }
+
+    /// That the budget of privacy pays for a round whose survivors are not fixed yet, by what is public of those before.
+    pub(super) fn check_budget(&self, round: Round, masked: &[MaskRound]) -> Result<(), MemberError> {
+        let spending = Spending::before(&self.setup.terms, round, masked).map_err(of_promise)?;
+        match spending {
+            Some(spending) if !spending.pays_for_another() => Err(MemberError::BudgetSpent {
+                round,
+                spent: spending.epsilon(),
+                after: spending.after_another(),
+                promised: spending.budget().epsilon,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// An update that anybody may see: with noise of its own, and of the weight that all have.
+    fn with_noise(&self, update: CheckedUpdate, release: &Release) -> Result<CheckedUpdate, MemberError> {
+        let update = update.into_inner();
+        let mut random = noise_of(&self.noise(update.round, &update.base), &update);
+        let moved: Vec<f64> = update
+            .coordinates
+            .iter()
+            .map(|coordinate| f64::from(*coordinate) / f64::from(1_u32 << FRACTION_BITS))
+            .collect();
+        let released = release
+            .make(&moved, &mut random)
+            .map_err(|error| of_promise(error.into()))?;
+        let (clip, most_examples) = self.setup.terms.update_limits().map_err(of_promise)?;
+        let rules = UpdateRules {
+            study: update.study,
+            round: update.round,
+            base: update.base,
+            coordinates: released.len(),
+            clip,
+            most_examples,
+        };
+        let member = update.member;
+        let noisy = Update {
+            // What no honest draw comes to, and scaling tells nothing more of.
+            coordinates: rescale(released.into_iter(), clip),
+            examples: 1,
+            ..update
+        };
+        Ok(noisy.check(&rules, member)?)
+    }
+
+    /// Notes an update with noise before it is known to anybody; another one of the same round would tell of both.
+    fn note_release(&self, prepared: &PreparedUpdate) -> Result<(), MemberError> {
+        let terms = &self.setup.terms;
+        let noisy = terms
+            .privacy
+            .as_ref()
+            .is_some_and(|privacy| privacy.of_member().is_some());
+        if !noisy || terms.masking.is_some() {
+            return Ok(());
+        }
+        let Some(notes) = &self.setup.notes else {
+            return Err(MemberError::Terms {
+                problem:
+                    "they promise privacy of members, and no notes are kept here that would tell a second \
+                          update of a round from the first"
+                        .to_owned(),
+            });
+        };
+        let mut notes = notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (study, terms, round) = (self.setup.study, self.terms_digest(), prepared.round);
+        let noted = notes.entries().iter().find_map(|entry| match entry {
+            Entry::UpdateReleased {
+                study: of,
+                terms: under,
+                round: at,
+                update,
+            } if (*of, *under, *at) == (study, terms, round) => Some(*update),
+            _ => None,
+        });
+        match noted {
+            Some(update) if update == prepared.digest => Ok(()),
+            Some(committed) => Err(MemberError::CommittedOther {
+                round,
+                committed,
+                made: prepared.digest,
+            }),
+            None => Ok(notes.append(Entry::UpdateReleased {
+                study,
+                terms,
+                round,
+                update: prepared.digest,
+            })?),
+        }
     }
 
     /// Judges the base parameters on the member's own rows, where its trainer can.
@@ -267,6 +376,7 @@ impl Member {
     /// [`MemberError::CommittedOther`] where another one is committed, or [`MemberError::Ledger`], with the
     /// contract's reason where it refuses.
     pub fn commit(&self, prepared: &PreparedUpdate) -> Result<(), MemberError> {
+        self.note_release(prepared)?;
         if self.is_committed(prepared)? {
             return Ok(());
         }
@@ -364,6 +474,18 @@ impl Member {
                 got,
             });
         }
+        if terms.epsilon_budget() != state.epsilon_budget {
+            let said = |budget: Option<MicroEpsilon>| {
+                budget.map_or_else(|| "none".to_owned(), |budget| format!("an epsilon of {budget}"))
+            };
+            return Err(MemberError::Terms {
+                problem: format!(
+                    "they promise a budget of privacy of {}, the ledger keeps to {}",
+                    said(terms.epsilon_budget()),
+                    said(state.epsilon_budget)
+                ),
+            });
+        }
         // The digest covers the name; the contract checks consent for the number. They must mean the same.
         if Purpose::by_name(&terms.purpose).ok().map(|purpose| purpose.index) != Some(state.purpose) {
             return Err(MemberError::OtherPurpose {
@@ -393,4 +515,19 @@ impl Member {
             }),
         }
     }
+}
+
+pub(super) fn of_promise(error: PromiseError) -> MemberError {
+    MemberError::Terms {
+        problem: error.to_string(),
+    }
+}
+
+/// Randomness of the noise in one release. It comes from the update too: whatever makes another update of the same rows,
+/// it gets other noise, and the difference of the two tells nothing that either does not.
+pub(super) fn noise_of(secret: &[u8; 32], update: &Update) -> ChaCha20Rng {
+    let mut text = Zeroizing::new(b"counterweight/member-noise/v1".to_vec());
+    text.extend_from_slice(secret);
+    text.extend_from_slice(&update.digest().0);
+    ChaCha20Rng::from_seed(ContentDigest::of(&text).0)
 }

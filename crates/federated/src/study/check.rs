@@ -6,6 +6,7 @@ use crate::{
     architecture::{MOST_HIDDEN_LAYERS, MOST_PARAMETERS},
     study::{
         Family, FileFormat, MOST_MEMBERS, StudyConfig, StudyConfigError,
+        privacy::{Privacy, PromiseError, Unit},
         schema::{DataSection, LabelTest, MissingRule, Role, Standardise},
     },
     update::LARGEST_CLIP,
@@ -62,6 +63,7 @@ pub(super) fn check(config: &StudyConfig) -> Checked {
     training(config)?;
     data(&config.data)?;
     model(config)?;
+    privacy(config)?;
     match &config.holdout {
         Some(holdout) if holdout.format == Some(FileFormat::Parquet) => {
             refuse(
@@ -112,22 +114,6 @@ fn training(config: &StudyConfig) -> Checked {
             format!("{clip} is not above 0 and at most {LARGEST_CLIP}"),
         );
     }
-    if let Some(section) = &training.privacy {
-        if let Err(error) = section.planned(&training.local_training(), training.rounds) {
-            return refuse("training.privacy", error.to_string());
-        }
-        // What a member's rows share with each other would tell of them beside the noise.
-        if config.data.standardise == Standardise::Member {
-            let problem =
-                "\"member\" tells of rows beside the noise: \"holdout\" or \"none\" with training.privacy";
-            return refuse("data.standardise", problem);
-        }
-        let mean = |column: &crate::study::schema::Column| column.missing == MissingRule::Mean;
-        if let Some(index) = config.data.columns.iter().position(mean) {
-            let problem = "\"mean\" tells of rows beside the noise: a number, \"drop-row\" or \"refuse\" with training.privacy";
-            return refuse(format!("data.columns[{index}].missing"), problem);
-        }
-    }
     if let Err((setting, expected)) = training.aggregation.check() {
         return refuse(
             format!("training.aggregation.{setting}"),
@@ -159,6 +145,32 @@ fn training(config: &StudyConfig) -> Checked {
         if time.0 == 0 || time.0 > 366 * 86_400 {
             return refuse(key, format!("{} s is not from 1 s to a year", time.0));
         }
+    }
+    Ok(())
+}
+
+fn privacy(config: &StudyConfig) -> Checked {
+    let promise = match config.promise() {
+        None => return Ok(()),
+        Some(Ok(promise)) => promise,
+        Some(Err(error @ PromiseError::Weights { .. })) => {
+            return refuse("training.masking.most-examples", error.to_string());
+        }
+        Some(Err(error)) => return refuse("training.privacy", error.to_string()),
+    };
+    // Whatever a member does with its own rows is in its update, which is clipped and noised as a whole.
+    let Privacy::Row(_) = promise else {
+        return Ok(());
+    };
+    // What a member's rows share with each other would tell of them beside the noise.
+    if config.data.standardise == Standardise::Member {
+        let problem = "\"member\" tells of rows beside the noise: \"holdout\" or \"none\" with training.privacy of rows";
+        return refuse("data.standardise", problem);
+    }
+    let mean = |column: &crate::study::schema::Column| column.missing == MissingRule::Mean;
+    if let Some(index) = config.data.columns.iter().position(mean) {
+        let problem = "\"mean\" tells of rows beside the noise: a number, \"drop-row\" or \"refuse\" with training.privacy of rows";
+        return refuse(format!("data.columns[{index}].missing"), problem);
     }
     Ok(())
 }
@@ -358,7 +370,8 @@ fn custom(config: &StudyConfig) -> Checked {
             "a \"custom\" model can be judged by its members' programs only",
         );
     }
-    if config.training.privacy.is_some() {
+    let unit = config.training.privacy.map(|section| section.unit);
+    if unit == Some(Unit::Row) {
         return refuse(
             "training.privacy",
             "rows are promised privacy by the built-in training only, which a \"custom\" model has not",
@@ -593,7 +606,13 @@ description = "From Budapest"
         assert_eq!(study.check(), Ok(()));
         let terms = study.public_terms(None);
         let privacy = terms.privacy.unwrap();
-        assert!(privacy.spent(&terms.local, 15).unwrap() <= 2.0 && privacy.check(&terms.local, 20).is_err());
+        let setting = terms.privacy_setting();
+        assert!(privacy.check(&setting, 15).is_ok() && privacy.check(&setting, 20).is_err());
+        assert!(
+            !String::from_utf8(terms.to_bytes().unwrap())
+                .unwrap()
+                .contains("unit")
+        );
         assert_eq!(
             PublicTerms::from_bytes(&terms.to_bytes().unwrap()).unwrap(),
             terms
@@ -616,6 +635,44 @@ description = "From Budapest"
             parse(&with_mean).check().unwrap_err().key,
             "data.columns[0].missing"
         );
+    }
+
+    #[test]
+    fn privacy_of_members_asks_for_equal_weights_and_for_nothing_of_rows() {
+        let masked = "optimiser = \"sgd\"\nmasking = { group-size = 4, most-examples = 1 }\nprivacy = { unit = \"member\", epsilon = 8, honest = 2 }";
+        let text = STUDY.replace("optimiser = \"sgd\"", masked).replace(
+            "members-per-round = 2\nquorum = 2",
+            "members-per-round = 9\nquorum = 3",
+        );
+        let text = &text[..text.find("[[dataset]]").unwrap()];
+        let study = parse(text);
+        assert_eq!(study.check(), Ok(()));
+        let terms = study.public_terms(None);
+        let bytes = terms.to_bytes().unwrap();
+        assert_eq!(PublicTerms::from_bytes(&bytes).unwrap(), terms);
+        assert!(String::from_utf8(bytes).unwrap().contains("\"unit\":\"member\""));
+        for (from, to, key) in [
+            (
+                "most-examples = 1 ",
+                "most-examples = 2 ",
+                "training.masking.most-examples",
+            ),
+            ("honest = 2", "honest = 0", "training.privacy"),
+            ("honest = 2", "honest = 4", "training.privacy"),
+            ("honest = 2", "row-clip = 1", "training.privacy"),
+            ("honest = 2", "sample = 0.5", "training.privacy"),
+            ("honest = 2", "noise = 0.01", "training.privacy"),
+            (
+                "masking = { group-size = 4, most-examples = 1 }",
+                "",
+                "training.privacy",
+            ),
+            ("clip = 10", "clip = 0", "training.clip"),
+        ] {
+            assert!(text.contains(from), "{from}");
+            let error = parse(&text.replace(from, to)).check().unwrap_err();
+            assert_eq!(error.key, key, "{to}: {error}");
+        }
     }
 
     #[test]

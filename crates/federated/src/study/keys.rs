@@ -34,7 +34,9 @@ pub fn known_keys(table: &str) -> Option<&'static [&'static str]> {
             "most-examples",
             "dispute-time",
         ],
-        "training.privacy" => &["epsilon", "delta", "row-clip", "sample"],
+        "training.privacy" => &[
+            "unit", "epsilon", "delta", "noise", "row-clip", "sample", "honest",
+        ],
         "training.aggregation" => &[
             "rule",
             "lr",

@@ -1,30 +1,51 @@
-//! `training.privacy`: rows whose members promise that little is told of any one of them.
+//! `training.privacy`: what may be told of a row, or of a whole member, and what a study has spent of it.
+
+pub mod member;
+pub mod row;
+pub mod spending;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{member::MemberPrivacy, row::RowPrivacy, spending::Spending};
+use super::masking::Masking;
 use crate::{
     decimal::Decimal,
-    privacy::{
-        Budget, Mechanism, PrivacyError,
-        accountant::{Accountant, noise_for},
-    },
-    training::{LocalTraining, OptimiserKind, PrivateTraining},
+    privacy::{Accountant, Budget, PrivacyError, noise::ReleaseError},
+    training::LocalTraining,
 };
 
-/// `[training.privacy]`: the unit is one row of one member.
+/// Whose privacy is promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Each row of each member.
+    #[default]
+    Row,
+    /// Each member with all it has.
+    Member,
+}
+
+/// `[training.privacy]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PrivacySection {
+    /// Whose.
+    #[serde(default)]
+    pub unit: Unit,
     /// ε that all rounds together may spend.
     pub epsilon: Decimal,
-    /// δ, below one over the number of rows.
+    /// δ, below one over the number of rows or members.
     #[serde(default = "hundred_thousandth")]
     pub delta: Decimal,
-    /// Largest norm of one row's gradient, above 0 to 127.
-    pub row_clip: Decimal,
-    /// Chance of each row to be in a step.
-    #[serde(default = "whole")]
-    pub sample: Decimal,
+    /// Standard deviation of the noise over the sensitivity; the least that pays for all rounds if absent.
+    pub noise: Option<Decimal>,
+    /// Of rows: largest norm of one row's gradient, above 0 to 127.
+    pub row_clip: Option<Decimal>,
+    /// Of rows: chance of each to be in a step; 1 if absent.
+    pub sample: Option<Decimal>,
+    /// Of members that mask: how many of the fewest survivors of a group are counted on to add their noise and to keep it
+    /// to themselves; all of them if absent.
+    pub honest: Option<u8>,
 }
 
 fn hundred_thousandth() -> Decimal {
@@ -35,29 +56,39 @@ fn whole() -> Decimal {
     Decimal::from(1)
 }
 
-/// What the terms say of it: the section, and the noise that pays for all planned rounds.
+/// What the terms of a study promise.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct RowPrivacy {
-    /// ε that all rounds together may spend.
-    pub epsilon: Decimal,
-    /// δ.
-    pub delta: Decimal,
-    /// Largest norm of one row's gradient.
-    pub row_clip: Decimal,
-    /// Chance of each row to be in a step.
-    pub sample: Decimal,
-    /// Standard deviation of a step's noise over its sensitivity.
-    pub noise: Decimal,
+#[serde(try_from = "Written", into = "Written")]
+pub enum Privacy {
+    /// To each row of each member.
+    Row(RowPrivacy),
+    /// To each member.
+    Member(MemberPrivacy),
 }
 
-/// Why a promise of privacy cannot be kept.
+/// What of a study's terms its privacy depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// What a member does in a round.
+    pub local: &'a LocalTraining,
+    /// Largest norm of an update.
+    pub clip: f64,
+    /// Parameters of the model.
+    pub coordinates: usize,
+    /// How updates are masked, if they are.
+    pub masking: Option<&'a Masking>,
+}
+
+/// Why a promise of privacy cannot be made or kept.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum RowPrivacyError {
+pub enum PromiseError {
     /// The accountant refuses.
     #[error(transparent)]
     Privacy(#[from] PrivacyError),
+    /// A clip or noise out of range.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
     /// Training that clips no rows.
     #[error("rows are private only with local-steps, the optimiser \"sgd\" and no proximal term")]
     Training,
@@ -89,108 +120,165 @@ pub enum RowPrivacyError {
         /// Its range.
         expected: &'static str,
     },
+    /// A setting of one unit in a promise to the other.
+    #[error("{setting} is for {of}, the unit is {unit}")]
+    OtherUnit {
+        /// Which.
+        setting: &'static str,
+        /// What it is for.
+        of: &'static str,
+        /// What is promised.
+        unit: &'static str,
+    },
+    /// A setting without which nothing can be promised.
+    #[error("{setting} is missing: {expected}")]
+    Missing {
+        /// Which.
+        setting: &'static str,
+        /// What it says.
+        expected: &'static str,
+    },
+    /// Members that do not count the same.
+    #[error(
+        "most-examples of the masking is {got}: 1 with the unit \"member\", since how many rows a member has is among what is kept private"
+    )]
+    Weights {
+        /// Given.
+        got: u32,
+    },
+    /// Words of a masked sum cannot hold the noise.
+    #[error(
+        "sums of {members} updates with this noise do not fit 32 bits: less noise, a smaller clip or smaller groups"
+    )]
+    Words {
+        /// Members of the largest group.
+        members: u16,
+    },
 }
 
 impl PrivacySection {
-    /// What the terms say, with the least noise that pays for so many rounds.
+    /// What the terms say: with the noise given, which must pay for one round, or else the least that pays for so many.
     ///
     /// # Errors
-    /// [`RowPrivacyError`].
-    pub fn planned(&self, local: &LocalTraining, rounds: u32) -> Result<RowPrivacy, RowPrivacyError> {
-        let mut planned = RowPrivacy {
-            epsilon: self.epsilon,
-            delta: self.delta,
-            row_clip: self.row_clip,
-            sample: self.sample,
-            noise: whole(),
+    /// [`PromiseError`].
+    pub fn planned(&self, setting: &Setting<'_>, rounds: u32) -> Result<Privacy, PromiseError> {
+        let noise = self.noise.unwrap_or_else(whole);
+        let planned = match self.unit {
+            Unit::Row => {
+                for (setting, given) in [("honest", self.honest.is_some())] {
+                    if given {
+                        let (of, unit) = ("members that mask", "row");
+                        return Err(PromiseError::OtherUnit { setting, of, unit });
+                    }
+                }
+                Privacy::Row(RowPrivacy {
+                    epsilon: self.epsilon,
+                    delta: self.delta,
+                    row_clip: self.row_clip.ok_or(PromiseError::Missing {
+                        setting: "row-clip",
+                        expected: "the largest norm of one row's gradient",
+                    })?,
+                    sample: self.sample.unwrap_or_else(whole),
+                    noise,
+                })
+            }
+            Unit::Member => {
+                for (setting, given) in [
+                    ("row-clip", self.row_clip.is_some()),
+                    ("sample", self.sample.is_some()),
+                ] {
+                    if given {
+                        let (of, unit) = ("rows", "member");
+                        return Err(PromiseError::OtherUnit { setting, of, unit });
+                    }
+                }
+                Privacy::Member(MemberPrivacy {
+                    epsilon: self.epsilon,
+                    delta: self.delta,
+                    noise,
+                    honest: self.honest,
+                })
+            }
         };
-        let steps = planned.steps(local, rounds)?;
-        let training = planned.training(local)?;
-        let noise = noise_for(&planned.budget(), training.mechanism().sampling, steps)?;
-        planned.noise = Decimal::new(noise).map_err(|_| PrivacyError::Noise { noise })?;
-        planned.check(local, rounds)?;
+        if self.noise.is_some() {
+            planned.check(setting, 1)?;
+            return Ok(planned);
+        }
+        let planned = match planned {
+            Privacy::Row(row) => Privacy::Row(row.with_least_noise(setting, rounds)?),
+            Privacy::Member(member) => Privacy::Member(member.with_least_noise(setting, rounds)?),
+        };
+        planned.check(setting, rounds)?;
         Ok(planned)
     }
 }
 
-impl RowPrivacy {
-    fn budget(&self) -> Budget {
+impl Privacy {
+    /// What may be spent.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        let (epsilon, delta) = match self {
+            Self::Row(row) => (row.epsilon, row.delta),
+            Self::Member(member) => (member.epsilon, member.delta),
+        };
         Budget {
-            epsilon: self.epsilon.get(),
-            delta: self.delta.get(),
+            epsilon: epsilon.get(),
+            delta: delta.get(),
         }
     }
 
-    fn steps(&self, local: &LocalTraining, rounds: u32) -> Result<u32, RowPrivacyError> {
-        let steps = local.steps.ok_or(RowPrivacyError::Training)?;
-        rounds
-            .checked_mul(steps)
-            .ok_or(RowPrivacyError::Steps { rounds, steps })
-    }
-
-    /// What a member does in a round.
-    ///
-    /// # Errors
-    /// [`RowPrivacyError::Training`] or [`RowPrivacyError::Setting`].
-    pub fn training(&self, local: &LocalTraining) -> Result<PrivateTraining, RowPrivacyError> {
-        let (Some(steps), OptimiserKind::Sgd) = (local.steps, local.optimiser) else {
-            return Err(RowPrivacyError::Training);
-        };
-        if local.proximal.get() != 0.0 {
-            return Err(RowPrivacyError::Training);
+    /// Whose privacy it is, for people.
+    #[must_use]
+    pub fn unit(&self) -> &'static str {
+        match self {
+            Self::Row(_) => "row",
+            Self::Member(_) => "member",
         }
-        let range = |setting, value: Decimal, most: f64, expected| {
-            let value = value.get();
-            if value > 0.0 && value <= most {
-                return Ok(());
-            }
-            Err(RowPrivacyError::Setting {
-                setting,
-                value,
-                expected,
-            })
-        };
-        range("sample", self.sample, 1.0, "above 0 and at most 1")?;
-        range(
-            "row-clip",
-            self.row_clip,
-            crate::update::LARGEST_CLIP,
-            "above 0 and at most 127",
-        )?;
-        // Beyond it the noise of a step leaves the range of its sampler.
-        let most = 16.0 / self.row_clip.get() - 0.01;
-        range("noise", self.noise, most, "above 0 and, times row-clip, below 16")?;
-        Ok(PrivateTraining {
-            steps,
-            probability: self.sample.get(),
-            clip: self.row_clip.get(),
-            noise: self.noise.get(),
-            lr: local.lr.get(),
-        })
     }
 
-    /// ε spent at the terms' δ after so many rounds, by a member that was part of all of them.
+    /// The promise to whole members, if that is what is promised.
+    #[must_use]
+    pub fn of_member(&self) -> Option<&MemberPrivacy> {
+        match self {
+            Self::Row(_) => None,
+            Self::Member(member) => Some(member),
+        }
+    }
+
+    /// What a round costs at most: with the fewest survivors that one can have.
+    pub(super) fn costliest_round(&self, setting: &Setting<'_>) -> Result<Accountant, PromiseError> {
+        match self {
+            Self::Row(row) => row.round(setting),
+            Self::Member(member) => member.round(setting, member.fewest(setting)),
+        }
+    }
+
+    /// ε spent at the terms' δ by so many rounds, each at its costliest.
     ///
     /// # Errors
-    /// [`RowPrivacyError`].
-    pub fn spent(&self, local: &LocalTraining, rounds: u32) -> Result<f64, RowPrivacyError> {
-        self.budget().check()?;
-        let mechanism: Mechanism = self.training(local)?.mechanism();
+    /// [`PromiseError`].
+    pub fn spent_at_most(&self, setting: &Setting<'_>, rounds: u32) -> Result<f64, PromiseError> {
+        let budget = self.budget();
+        budget.check()?;
         let mut spent = Accountant::new();
-        spent.spend(&mechanism, self.steps(local, rounds)?)?;
-        Ok(spent.epsilon(self.delta.get()))
+        let round = self.costliest_round(setting)?;
+        // One by one, as rounds are counted later: a plan that just fits must not fail by the last bit.
+        for _ in 0..rounds {
+            spent.add(&round, 1);
+        }
+        Ok(spent.epsilon(budget.delta))
     }
 
-    /// Whether so many rounds keep the promise.
+    /// Whether so many rounds keep the promise, whoever survives them.
     ///
     /// # Errors
-    /// [`RowPrivacyError`].
-    pub fn check(&self, local: &LocalTraining, rounds: u32) -> Result<(), RowPrivacyError> {
-        let (spent, promised) = (self.spent(local, rounds)?, self.epsilon.get());
+    /// [`PromiseError`].
+    pub fn check(&self, setting: &Setting<'_>, rounds: u32) -> Result<(), PromiseError> {
+        let (spent, promised) = (self.spent_at_most(setting, rounds)?, self.budget().epsilon);
         if spent <= promised {
             return Ok(());
         }
-        Err(RowPrivacyError::Overspent {
+        Err(PromiseError::Overspent {
             rounds,
             spent,
             promised,
@@ -198,92 +286,76 @@ impl RowPrivacy {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The promise as it is written in terms: rows are not named, as in the terms of studies that know no other unit.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Written {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unit: Option<Unit>,
+    epsilon: Decimal,
+    delta: Decimal,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    row_clip: Option<Decimal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sample: Option<Decimal>,
+    noise: Decimal,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    honest: Option<u8>,
+}
 
-    fn local() -> LocalTraining {
-        LocalTraining {
-            steps: Some(2),
-            epochs: None,
-            batch: 16,
-            optimiser: OptimiserKind::Sgd,
-            lr: Decimal::from(1),
-            proximal: Decimal::default(),
+impl From<Privacy> for Written {
+    fn from(privacy: Privacy) -> Self {
+        match privacy {
+            Privacy::Row(row) => Self {
+                unit: None,
+                epsilon: row.epsilon,
+                delta: row.delta,
+                row_clip: Some(row.row_clip),
+                sample: Some(row.sample),
+                noise: row.noise,
+                honest: None,
+            },
+            Privacy::Member(member) => Self {
+                unit: Some(Unit::Member),
+                epsilon: member.epsilon,
+                delta: member.delta,
+                row_clip: None,
+                sample: None,
+                noise: member.noise,
+                honest: member.honest,
+            },
         }
     }
+}
 
-    fn section() -> PrivacySection {
-        PrivacySection {
-            epsilon: Decimal::from(2),
-            delta: hundred_thousandth(),
-            row_clip: "0.5".parse().unwrap(),
-            sample: "0.2".parse().unwrap(),
-        }
-    }
+impl TryFrom<Written> for Privacy {
+    type Error = &'static str;
 
-    #[test]
-    fn the_noise_pays_for_the_planned_rounds_and_for_few_more() {
-        let planned = section().planned(&local(), 10).unwrap();
-        assert_eq!(planned.check(&local(), 10), Ok(()));
-        assert!(planned.spent(&local(), 5).unwrap() < planned.spent(&local(), 10).unwrap());
-        let over = planned.check(&local(), 12);
-        assert!(matches!(over, Err(RowPrivacyError::Overspent { rounds: 12, .. })));
-        assert!(planned.spent(&local(), 10).unwrap() > 1.9);
-    }
-
-    #[test]
-    fn less_noise_than_promised_is_noticed() {
-        let mut planned = section().planned(&local(), 10).unwrap();
-        planned.noise = Decimal::new(planned.noise.get() * 0.9).unwrap();
-        assert!(planned.check(&local(), 10).is_err());
-    }
-
-    #[test]
-    fn training_without_rows_to_clip_and_settings_out_of_range_are_refused() {
-        let refused = |change: &dyn Fn(&mut LocalTraining)| {
-            let mut local = local();
-            change(&mut local);
-            section().planned(&local, 10)
-        };
-        let epochs = |local: &mut LocalTraining| {
-            local.steps = None;
-            local.epochs = Some(1);
-        };
-        assert_eq!(refused(&epochs), Err(RowPrivacyError::Training));
-        assert_eq!(
-            refused(&|local| local.optimiser = OptimiserKind::Adam),
-            Err(RowPrivacyError::Training)
-        );
-        assert_eq!(
-            refused(&|local| local.proximal = Decimal::from(1)),
-            Err(RowPrivacyError::Training)
-        );
-        let steps = refused(&|local| local.steps = Some(u32::MAX));
-        assert!(matches!(steps, Err(RowPrivacyError::Steps { .. })));
-        for wrong in [
-            PrivacySection {
-                sample: Decimal::from(2),
-                ..section()
-            },
-            PrivacySection {
-                row_clip: Decimal::default(),
-                ..section()
-            },
-            PrivacySection {
-                epsilon: Decimal::default(),
-                ..section()
-            },
-            PrivacySection {
-                delta: Decimal::from(1),
-                ..section()
-            },
-            PrivacySection {
-                row_clip: Decimal::from(127),
-                ..section()
-            },
-        ] {
-            assert!(wrong.planned(&local(), 10).is_err(), "{wrong:?}");
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let Written {
+            unit,
+            epsilon,
+            delta,
+            row_clip,
+            sample,
+            noise,
+            honest,
+        } = written;
+        match (unit, row_clip, sample) {
+            (None, Some(row_clip), Some(sample)) if honest.is_none() => Ok(Self::Row(RowPrivacy {
+                epsilon,
+                delta,
+                row_clip,
+                sample,
+                noise,
+            })),
+            (Some(Unit::Member), None, None) => Ok(Self::Member(MemberPrivacy {
+                epsilon,
+                delta,
+                noise,
+                honest,
+            })),
+            _ => Err("privacy is of rows, with row-clip and sample, or has the unit \"member\" and neither"),
         }
     }
 }

@@ -9,11 +9,18 @@ use serde::{Deserialize, Serialize};
 use crate::{
     architecture::Architecture,
     decimal::Decimal,
-    privacy::MicroEpsilon,
+    masked::vector::WordFormat,
+    privacy::{MicroEpsilon, noise::Release},
     rules::Rule,
     server_optimiser::Aggregation,
-    study::{StudyConfig, masking::Masking, privacy::RowPrivacy, schema::DataSection},
+    study::{
+        StudyConfig,
+        masking::Masking,
+        privacy::{Privacy, PromiseError, Setting, member::longest},
+        schema::DataSection,
+    },
     training::LocalTraining,
+    update::MOST_EXAMPLES,
 };
 
 /// Names the form and version of the document.
@@ -55,9 +62,9 @@ pub struct PublicTerms {
     pub local: LocalTraining,
     /// Largest norm of an update.
     pub clip: Decimal,
-    /// What is promised of each row; nothing if absent, and then left out of the document.
+    /// What is promised of each row or member; nothing if absent, and then left out of the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub privacy: Option<RowPrivacy>,
+    pub privacy: Option<Privacy>,
     /// How updates are masked; not at all if absent, and then left out of the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub masking: Option<Masking>,
@@ -83,10 +90,9 @@ impl PublicTerms {
             aggregation: config.training.aggregation.server,
             local: config.training.local_training(),
             clip: config.training.clip,
-            privacy: config.training.privacy.map(|section| {
-                let planned = section.planned(&config.training.local_training(), config.training.rounds);
-                planned.expect("a configuration is checked before its terms are made")
-            }),
+            privacy: config
+                .promise()
+                .map(|promise| promise.expect("a configuration is checked before its terms are made")),
             masking: config.training.masking.map(|section| section.masking()),
             seed: config.training.seed,
         }
@@ -96,7 +102,55 @@ impl PublicTerms {
     #[must_use]
     pub fn epsilon_budget(&self) -> Option<MicroEpsilon> {
         let privacy = self.privacy.as_ref()?;
-        Some(MicroEpsilon::at_least(privacy.epsilon.get()))
+        Some(MicroEpsilon::at_least(privacy.budget().epsilon))
+    }
+
+    /// What its privacy depends on.
+    #[must_use]
+    pub fn privacy_setting(&self) -> Setting<'_> {
+        Setting {
+            local: &self.local,
+            clip: self.clip.get(),
+            coordinates: self.architecture.parameters(),
+            masking: self.masking.as_ref(),
+        }
+    }
+
+    /// How a member adds noise to its update, where privacy of members is promised.
+    ///
+    /// # Errors
+    /// [`PromiseError`] where that cannot be kept.
+    pub fn release(&self) -> Result<Option<Release>, PromiseError> {
+        match &self.privacy {
+            Some(Privacy::Member(member)) => member.release(&self.privacy_setting()).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// How updates become words, where they are masked.
+    ///
+    /// # Errors
+    /// As [`release`](Self::release).
+    pub fn word_format(&self) -> Result<Option<WordFormat>, PromiseError> {
+        let Some(masking) = &self.masking else {
+            return Ok(None);
+        };
+        Ok(Some(match self.release()? {
+            Some(release) => WordFormat::noisy(release),
+            None => WordFormat::plain(masking, self.clip.get()),
+        }))
+    }
+
+    /// Largest norm of an update that is sent, and the most examples it may claim: with noise of its member's own it is
+    /// longer than the clip, and all members count the same.
+    ///
+    /// # Errors
+    /// As [`release`](Self::release).
+    pub fn update_limits(&self) -> Result<(f64, u32), PromiseError> {
+        match self.release()? {
+            Some(release) if self.masking.is_none() => Ok((longest(&release, 1.0)?, 1)),
+            _ => Ok((self.clip.get(), MOST_EXAMPLES)),
+        }
     }
 
     /// The canonical bytes.
