@@ -12,7 +12,11 @@ use counterweight_federated::{
     memory::MemoryLedger,
     parameters::Parameters,
     rules::Rule,
-    study::{FileFormat, privacy::PrivacySection, terms::PublicTerms},
+    study::{
+        FileFormat,
+        privacy::{Privacy, PrivacySection, Unit},
+        terms::PublicTerms,
+    },
 };
 use counterweight_primitives::{
     Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, StudyId, UnixSeconds,
@@ -480,14 +484,17 @@ fn without_the_hold_out_a_trusted_update_is_unknown_and_not_wrong() {
 }
 
 /// A promise to each row that the noise keeps.
-fn with_private_rows(terms: &mut PublicTerms) {
+pub(crate) fn with_private_rows(terms: &mut PublicTerms) {
     let section = PrivacySection {
         epsilon: "3".parse().unwrap(),
         delta: "0.00001".parse().unwrap(),
-        row_clip: "0.5".parse().unwrap(),
-        sample: "0.5".parse().unwrap(),
+        unit: Unit::Row,
+        noise: None,
+        row_clip: Some("0.5".parse().unwrap()),
+        sample: Some("0.5".parse().unwrap()),
+        honest: None,
     };
-    terms.privacy = Some(section.planned(&terms.local, terms.rounds).unwrap());
+    terms.privacy = Some(section.planned(&terms.privacy_setting(), terms.rounds).unwrap());
 }
 
 #[test]
@@ -495,10 +502,10 @@ fn a_study_with_private_rows_runs_and_an_audit_says_what_it_spent() {
     let case = Case::with(with_private_rows);
     let report = case.audit();
     assert_eq!(report.verdict(), Verdict::Yes, "{report:#?}");
-    let terms = &report.checks[0].sentence;
+    let (_, sentence) = verdict(&report, CheckKind::Privacy);
     assert!(
-        terms.contains("spent an epsilon of 2.99") && terms.contains("of the 3 promised"),
-        "{terms}"
+        sentence.contains("spent an epsilon of 2.99") && sentence.contains("of the 3 promised for each row"),
+        "{sentence}"
     );
 }
 
@@ -507,9 +514,7 @@ fn more_rounds_than_the_noise_pays_for_are_named() {
     let mut case = Case::with(with_private_rows);
     let round = case.record.rounds[0].clone();
     case.record.rounds.extend(vec![round; 20]);
-    let terms = &case.audit().checks[0];
-    assert_eq!(terms.verdict, Verdict::No);
-    assert!(terms.findings[0].problem.contains("they promise 3"), "{terms:#?}");
+    assert_no(&case.audit(), CheckKind::Privacy, &["the terms promise 3"]);
 }
 
 #[test]
@@ -518,7 +523,7 @@ fn a_member_joins_no_study_whose_noise_breaks_its_promise_and_repeats_its_own_no
     let world = |noise: Option<&str>| {
         let mut terms = public_terms(&shape);
         with_private_rows(&mut terms);
-        if let (Some(noise), Some(privacy)) = (noise, terms.privacy.as_mut()) {
+        if let (Some(noise), Some(Privacy::Row(privacy))) = (noise, terms.privacy.as_mut()) {
             privacy.noise = noise.parse().unwrap();
         }
         World::with_terms(&shape, Arc::new(ManualClock::at(START)), terms)

@@ -6,5 +6,6 @@ mod http;
 mod masked;
 mod masked_audit;
 mod masked_runs;
+mod privacy;
 mod simulation;
 mod support;

@@ -10,7 +10,12 @@ use counterweight_federated::{
         Phase, StudyReader as _,
         masking::{MaskReader as _, MaskRound},
     },
-    masked::{recompute::recompute, record::MaskRecord, turn::DrawnGroup, vector::masked_words},
+    masked::{
+        recompute::recompute,
+        record::MaskRecord,
+        turn::DrawnGroup,
+        vector::{WordFormat, masked_words},
+    },
     member::MaskedMove,
     member_set::MemberSet,
     parameters::Parameters,
@@ -109,7 +114,7 @@ fn words(
     };
     let examples = rows.len() as u32;
     let update = Update::of_training(&rules, member, &parameters, &trained, examples).unwrap();
-    masked_words(&update, masking, world.terms.clip.get())
+    masked_words(&update, &WordFormat::plain(masking, world.terms.clip.get()))
 }
 
 fn run(world: &World) -> StudyOutcome {

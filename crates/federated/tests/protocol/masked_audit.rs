@@ -22,13 +22,13 @@ use crate::{
 
 /// What a ledger says, which a test may change.
 #[derive(Clone)]
-struct Record {
-    state: StudyState,
-    rounds: Vec<RoundRecord>,
+pub(crate) struct Record {
+    pub(crate) state: StudyState,
+    pub(crate) rounds: Vec<RoundRecord>,
     finish: FinishRecord,
-    setting: MaskSetting,
+    setting: Option<MaskSetting>,
     domain: MaskDomain,
-    masked: Vec<MaskRound>,
+    pub(crate) masked: Vec<MaskRound>,
 }
 
 impl StudyReader for Record {
@@ -51,7 +51,7 @@ impl StudyReader for Record {
 
 impl MaskReader for Record {
     fn mask_setting(&self, _: StudyId) -> Result<Option<MaskSetting>, LedgerError> {
-        Ok(Some(self.setting))
+        Ok(self.setting)
     }
     fn mask_round(&self, _: StudyId, round: Round) -> Result<Option<MaskRound>, LedgerError> {
         Ok(self.masked.iter().find(|record| record.round == round).cloned())
@@ -67,19 +67,23 @@ impl MaskReader for Record {
 fn finished() -> (World, Record) {
     let world = World::new(&shape());
     world.run(&mut world.in_process(0..9)).unwrap();
-    let (ledger, study) = (&world.ledger, world.study);
-    let record = Record {
-        state: ledger.study(study).unwrap(),
-        rounds: ledger.rounds(study).unwrap(),
-        finish: ledger.finish_record(study).unwrap().unwrap(),
-        setting: ledger.mask_setting(study).unwrap().unwrap(),
-        domain: ledger.mask_domain().unwrap(),
-        masked: ledger.mask_rounds(study).unwrap(),
-    };
+    let record = record_of(&world);
     (world, record)
 }
 
-fn audit_of(world: &World, record: &Record) -> AuditReport {
+pub(crate) fn record_of(world: &World) -> Record {
+    let (ledger, study) = (&world.ledger, world.study);
+    Record {
+        state: ledger.study(study).unwrap(),
+        rounds: ledger.rounds(study).unwrap(),
+        finish: ledger.finish_record(study).unwrap().unwrap(),
+        setting: ledger.mask_setting(study).unwrap(),
+        domain: ledger.mask_domain().unwrap(),
+        masked: ledger.mask_rounds(study).unwrap(),
+    }
+}
+
+pub(crate) fn audit_of(world: &World, record: &Record) -> AuditReport {
     Audit {
         study: world.study,
         ledger: record,
@@ -97,7 +101,7 @@ fn audit_of(world: &World, record: &Record) -> AuditReport {
 }
 
 /// The finding of a check that says no, with what it names.
-fn named(report: &AuditReport, kind: CheckKind, words: &str) -> (Option<u32>, Option<u8>) {
+pub(crate) fn named(report: &AuditReport, kind: CheckKind, words: &str) -> (Option<u32>, Option<u8>) {
     let check = report.checks.iter().find(|check| check.check == kind).unwrap();
     assert_eq!(check.verdict, Verdict::No, "{report:#?}");
     let found = check
@@ -157,7 +161,9 @@ fn each_lie_in_the_record_is_named() {
     assert_eq!(named(&regrouped, Masking, "its beacon draws"), (Some(1), None));
     let context = lie(&|record| record.masked[1].drawn.as_mut().unwrap().contexts[1] = [1; 32]);
     assert_eq!(named(&context, Masking, "its beacon draws"), (Some(2), None));
-    let setting = lie(&|record| record.setting.threshold_percent = 51);
+    let setting = lie(&|record| {
+        record.setting.as_mut().unwrap().threshold_percent = 51;
+    });
     assert_eq!(named(&setting, Masking, "otherwise than the terms"), (None, None));
     let root = lie(&|record| record.masked[0].uploads[3].1 = Sha256Digest([7; 32]));
     let member = honest.masked[0].uploads[3].0.0;

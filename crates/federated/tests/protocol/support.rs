@@ -176,6 +176,17 @@ impl World {
     }
 
     pub(crate) fn with_terms(shape: &Shape, clock: Arc<dyn Clock>, terms: PublicTerms) -> Self {
+        let budget = terms.epsilon_budget();
+        Self::with_budget(shape, clock, terms, budget)
+    }
+
+    /// On a ledger that keeps to this budget of privacy, whatever the terms say.
+    pub(crate) fn with_budget(
+        shape: &Shape,
+        clock: Arc<dyn Clock>,
+        terms: PublicTerms,
+        epsilon_budget: Option<MicroEpsilon>,
+    ) -> Self {
         let ledger = MemoryLedger::new(clock.clone(), account(COORDINATOR));
         let now = clock.now().seconds();
         let study = ledger
@@ -196,7 +207,7 @@ impl World {
                 finish_by: UnixSeconds(now.0 + 1_000_000),
                 member_cap: Ppm::new(600_000).unwrap(),
                 lineage_share: Ppm::new(300_000).unwrap(),
-                epsilon_budget: terms.epsilon_budget(),
+                epsilon_budget,
                 invited: Vec::new(),
             })
             .unwrap();
