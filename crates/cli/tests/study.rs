@@ -255,7 +255,44 @@ fn rows_are_private_within_a_budget_that_anyone_reads() {
         verified.stdout
     );
     assert!(
-        verified.stdout.contains("of the 4 promised"),
+        verified.stdout.contains("of the 4 promised for each row"),
+        "{}",
+        verified.stdout
+    );
+    let shown = project.run(&["run", "show"]).ends(0);
+    assert!(
+        shown.stdout.contains("of 4 spent, for each row"),
+        "{}",
+        shown.stdout
+    );
+}
+
+#[test]
+fn a_masked_study_of_members_stops_at_its_budget_and_is_finished() {
+    let project = Project::new();
+    project.edit("clip = 10", "clip = 1");
+    let promise = "quorum = 3\nmasking = { group-size = 3, most-examples = 1 }\n\
+                   privacy = { unit = \"member\", epsilon = 11, noise = 0.7 }";
+    project.edit("quorum = 2", promise);
+    let run = project.run(&["train"]).ends(0);
+    assert!(
+        run.stderr.contains("Stopped") && run.stderr.contains("of 11 promised"),
+        "{}",
+        run.stderr
+    );
+    let shown = project.json(&["run", "show"]);
+    assert_eq!(shown["phase"], "finished");
+    assert_eq!(shown["privacy"]["unit"], "member");
+    let closed = shown["rounds"]["closed"].as_u64().unwrap();
+    assert!(
+        closed >= 1 && closed < shown["rounds"]["planned"].as_u64().unwrap(),
+        "{shown}"
+    );
+    let spent = shown["privacy"]["spent_micro_epsilon"].as_u64().unwrap();
+    assert!(spent > 0 && spent <= 11_000_000, "{spent}");
+    let verified = project.run(&["verify", "model", "tumour@1"]).ends(0);
+    assert!(
+        verified.stdout.contains("of the 11 promised for each member"),
         "{}",
         verified.stdout
     );

@@ -148,6 +148,7 @@ fn show(
             "commitments": commitments,
             "survivors": round.closed.as_ref().map(|closed| (0..64_u8).filter(|bit| closed.survivors >> bit & 1 == 1).collect::<Vec<_>>()),
             "result": round.closed.as_ref().map(|closed| closed.result),
+            "spent_micro_epsilon": run.state.epsilon_budget.and(round.closed.as_ref()).map(|closed| closed.spent),
             "holdout": judged.map(Point::json),
         }));
     }
@@ -168,6 +169,10 @@ fn show(
             ("terms", Cell::Digest(run.state.terms)),
             ("budget", Cell::text(budget)),
             ("bond", Cell::text(bond)),
+            (
+                "privacy",
+                Cell::text(run.privacy().unwrap_or_else(|| "none promised".to_owned())),
+            ),
             (
                 "model",
                 Cell::text(run.model.clone().unwrap_or_else(|| "-".to_owned())),

@@ -84,6 +84,7 @@ catalogue! {
     MaskingRefused = "CW3102", Refused;
     TrainerUnfit = "CW3201", Unusable;
     TrainerFailed = "CW3202", Missing;
+    PrivacySpent = "CW3301", Refused;
     NetworkUnusable = "CW4001", Unusable;
     InputUnfit = "CW4002", Unusable;
     ProofRefused = "CW4101", No;

@@ -180,6 +180,8 @@ impl From<CoordinatorError> for CliError {
                 Self::new(Code::TooFewMembers, error.to_string())
                     .fix("cw status shows which members are ready; run cw train again to go on")
             }
+            CoordinatorError::BudgetSpent { .. } => Self::new(Code::PrivacySpent, error.to_string())
+                .fix("open a study with more noise or a larger epsilon: cw train --fresh"),
             CoordinatorError::Blob(error) => error.into(),
             CoordinatorError::Journal(error) => error.into(),
             CoordinatorError::Replay(_) => Self::new(Code::ResultDiffers, with_causes(&error))
@@ -217,6 +219,8 @@ impl From<MemberError> for CliError {
             MemberError::Client(error) => error.into(),
             MemberError::Masked { .. } => Self::new(Code::MaskingRefused, error.to_string())
                 .fix("wait for the next round; see cw run show"),
+            MemberError::BudgetSpent { .. } => Self::new(Code::PrivacySpent, error.to_string())
+                .fix("take no further part; cw run show says what was spent"),
             MemberError::Notes(error) => error.into(),
             _ => Self::new(Code::DataUnusable, with_causes(&error)).fix("see cw run show"),
         }

@@ -16,7 +16,7 @@ use counterweight_federated::{
     },
     journal::{FileJournal, Journal},
     member::{Member, MemberSetup},
-    study::terms::PublicTerms,
+    study::{privacy::Privacy, terms::PublicTerms},
     table::{Dataset, HoldoutRows},
 };
 use counterweight_primitives::{MemberIndex, StudyId};
@@ -46,7 +46,8 @@ pub(crate) fn coordinator_options(members: usize, poll: Duration, context: &Cont
     }
 }
 
-/// What a member of a masked study noted of whom it helped to open; a study that does not mask needs no notes.
+/// What a member noted of whom it helped to open and what it sent with noise; studies that neither mask nor promise privacy
+/// of members need no notes.
 ///
 /// # Errors
 /// [`Code::FileUnreadable`], and those of the journal.
@@ -56,7 +57,8 @@ pub(crate) fn member_notes(
     study: StudyId,
     dataset: &str,
 ) -> Result<Option<Arc<Mutex<dyn Journal>>>, CliError> {
-    if terms.masking.is_none() {
+    let of_members = terms.privacy.as_ref().and_then(Privacy::of_member);
+    if terms.masking.is_none() && of_members.is_none() {
         return Ok(None);
     }
     let path = runs_folder(session)?.join(format!("study-{study}-{dataset}.journal"));
@@ -264,7 +266,10 @@ impl<'a> Watcher<'a> {
                 let loss = summary.value.as_ref().map(|value| value.loss_nano as f64 / 1e9);
                 let loss = loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
                 let asked = summary.survivors.len() + summary.absent.len();
-                let said = format!("{} of {asked} members{loss}", summary.survivors.len());
+                let spent = summary
+                    .spent
+                    .map_or_else(String::new, |spent| format!(", epsilon {:.4}", spent.get()));
+                let said = format!("{} of {asked} members{loss}{spent}", summary.survivors.len());
                 if let Some(bar) = &self.bar {
                     bar.at(u64::from(summary.round.0), &said);
                 }
@@ -288,6 +293,23 @@ impl<'a> Watcher<'a> {
                     "the chain has not answered for {} s while {doing}",
                     silent_ms / 1000
                 ));
+            }
+            StudyEvent::BudgetSpent {
+                closed,
+                rounds,
+                spent,
+                after,
+                budget,
+            } => {
+                self.bar = None;
+                console.did(
+                    "Stopped",
+                    format!(
+                        "after {closed} of {rounds} rounds: they spent an epsilon of {:.4}, and another could bring it to {:.4}, of {budget} promised",
+                        spent.get(),
+                        after.get()
+                    ),
+                );
             }
             StudyEvent::Finished { .. } => self.bar = None,
             _ => {}

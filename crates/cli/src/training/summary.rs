@@ -2,7 +2,10 @@
 
 use counterweight_federated::{
     ledger::{Phase, StudyReader as _, StudyState},
-    study::terms::{MOST_BYTES, PublicTerms},
+    study::{
+        privacy::Privacy,
+        terms::{MOST_BYTES, PublicTerms},
+    },
 };
 use counterweight_primitives::{Address, Amount, AssetId, Ppm, StudyId};
 use serde_json::{Value, json};
@@ -114,6 +117,24 @@ impl RunSummary {
             .map_or_else(|| "-".to_owned(), |terms| terms.study.clone())
     }
 
+    fn promise(&self) -> Option<&Privacy> {
+        self.terms.as_ref()?.privacy.as_ref()
+    }
+
+    /// What was spent of its privacy, where it promises any.
+    pub(crate) fn privacy(&self) -> Option<String> {
+        let budget = self.state.epsilon_budget?;
+        let spent = format!("epsilon {:.4} of {budget} spent", self.state.spent_epsilon.get());
+        Some(match self.promise() {
+            None => spent,
+            Some(promise) => format!(
+                "{spent}, for each {} at delta {}",
+                promise.unit(),
+                promise.budget().delta
+            ),
+        })
+    }
+
     /// Who contributed and earned what.
     pub(crate) fn table(&self, contracts: &Contracts) -> Table {
         let symbol = &contracts.money.symbol;
@@ -176,6 +197,12 @@ impl RunSummary {
             },
             "budget": self.state.budget,
             "bond": self.state.bond,
+            "privacy": self.state.epsilon_budget.map(|budget| json!({
+                "unit": self.promise().map(Privacy::unit),
+                "delta": self.promise().map(|promise| promise.budget().delta),
+                "spent_micro_epsilon": self.state.spent_epsilon,
+                "budget_micro_epsilon": budget,
+            })),
         })
     }
 

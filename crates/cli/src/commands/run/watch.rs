@@ -76,6 +76,9 @@ fn line(run: &RunSummary, curve: &[Point]) -> String {
         state.committed.count_ones(),
         state.members.len()
     );
+    if let Some(privacy) = run.privacy() {
+        line.push_str(&format!("  {privacy}"));
+    }
     if let Some(point) = curve.last() {
         line.push_str(&format!(
             "  after round {}: loss {:.4}, accuracy {:.4}",
