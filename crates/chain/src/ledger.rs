@@ -6,6 +6,7 @@
 
 mod anchors;
 mod assets;
+mod bond;
 mod consent;
 pub mod disputes;
 mod failure;
@@ -25,6 +26,7 @@ use alloy_primitives::{B256, U256};
 use alloy_sol_types::{SolCall, SolEvent};
 use counterweight_primitives::{Address, Amount, UnixSeconds};
 
+pub use bond::{BondFate, SumBond};
 pub use inference::{InferenceCheck, RegisteredModel};
 pub use receipts::{LoggedDispute, ReceiptBond, ReceiptDispute, ReceiptState};
 pub use refusal::Refusal;

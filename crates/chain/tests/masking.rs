@@ -2,32 +2,23 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use counterweight_chain::ledger::ContractLedger;
-use counterweight_federated::ledger::masking::{
-    MaskDealing, MaskLedger as _, MaskReader as _, MaskRound, MaskSetting,
-};
-use counterweight_federated::ledger::{StudyLedger as _, StudyReader as _, StudyTerms};
+use counterweight_federated::blobs::MemoryBlobs;
+use counterweight_federated::ledger::masking::{MaskDealing, MaskLedger as _, MaskReader as _};
+use counterweight_federated::ledger::{StudyLedger as _, StudyReader as _};
+use counterweight_federated::masking::PublicKey;
 use counterweight_federated::masking::refutation::{
     NextStep, Refutation, next_step, open_block, refute, refute_block,
 };
-use counterweight_federated::masking::roots::{shares_root, vector_leaves, vector_root};
-use counterweight_federated::masking::{
-    Announcement, Dealing, Group, Member, Place, PublicKey, Unmasking, recover,
-};
+use counterweight_federated::masking::roots::vector_leaves;
 use counterweight_federated::member_set::MemberSet;
 use counterweight_federated::privacy::MicroEpsilon;
-use counterweight_primitives::{
-    Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, Sha256Digest, StudyId, UnixSeconds,
-};
-use counterweight_provenance::ledger::{
-    AssetKind, AssetLedger as _, ConsentLedger as _, LedgerError, Registration,
-};
-use counterweight_provenance::purpose::PurposeSet;
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng as _;
-use support::{Deployed, TestChain};
+use counterweight_primitives::{Amount, ContentDigest, MemberIndex, Sha256Digest};
+use counterweight_provenance::ledger::LedgerError;
+use counterweight_testkit::{MaskedOpening, MaskedStudy};
+use support::{Deployed, TestChain, masked_study};
 
 on_every_chain! {
     a_masked_round_is_recorded_step_by_step
@@ -39,7 +30,6 @@ on_every_chain! {
     an_expired_masked_round_starts_again
 }
 
-const COORDINATES: usize = 37;
 const BOND: Amount = Amount(1_001);
 
 fn digest(text: &str) -> ContentDigest {
@@ -56,152 +46,34 @@ fn refused<T: std::fmt::Debug>(result: Result<T, LedgerError>) -> String {
 /// Development key 0 sponsors and coordinates; keys 1 to 5 are members; key 6 challenges.
 struct Study {
     deployed: Deployed,
-    coordinator: ContractLedger,
-    members: Vec<ContractLedger>,
-    study: StudyId,
-    setting: MaskSetting,
+    inner: MaskedStudy,
+    blobs: MemoryBlobs,
+}
+
+impl std::ops::Deref for Study {
+    type Target = MaskedStudy;
+
+    fn deref(&self) -> &MaskedStudy {
+        &self.inner
+    }
 }
 
 impl Study {
     fn masking(chain: &dyn TestChain) -> Self {
         let deployed = Deployed::on(chain);
-        let coordinator = deployed.ledger(0);
-        let token = deployed.deployment.development_token.unwrap();
-        let members: Vec<_> = (1..=5).map(|index| deployed.ledger(index)).collect();
-        coordinator
-            .mint_development_tokens(coordinator.account(), BOND)
-            .unwrap();
-        let now = coordinator.now().unwrap().0;
-        let terms = StudyTerms {
-            coordinator: coordinator.account(),
-            token,
-            budget: Amount(0),
-            bond: Amount(0),
-            purpose: PurposeIndex(0),
-            base_model: None,
-            terms: digest("terms"),
-            min_members: 2,
-            max_members: 8,
-            rounds: 2,
-            round_seconds: 600,
-            close_seconds: 300,
-            enrol_until: UnixSeconds(now + 1_000),
-            finish_by: UnixSeconds(now + 100_000),
-            member_cap: Ppm::new(500_000).unwrap(),
-            lineage_share: Ppm::new(400_000).unwrap(),
-            epsilon_budget: None,
-            invited: Vec::new(),
-        };
-        let study = coordinator.open_study(&terms).unwrap();
-        let setting = MaskSetting {
-            group_size: 5,
-            threshold_percent: 51,
-            fewest_survivors: 3,
-            coordinates: COORDINATES as u32,
-            bond_token: token,
-            bond: BOND,
-            dispute_seconds: 3_600,
-        };
-        assert_eq!(coordinator.mask_setting(study).unwrap(), None);
-        coordinator.configure_masking(study, &setting).unwrap();
-        for (index, member) in members.iter().enumerate() {
-            let dataset = dataset(member, &format!("clinic-{index}"));
-            let purposes = PurposeSet::from_names(["research"]).unwrap();
-            member.grant(dataset, purposes, None).unwrap();
-            member.join(study, dataset).unwrap();
-        }
-        coordinator.start(study).unwrap();
+        let inner = masked_study(&deployed, BOND, 2);
+        let blobs = MemoryBlobs::default();
         Self {
             deployed,
-            coordinator,
-            members,
-            study,
-            setting,
+            inner,
+            blobs,
         }
-    }
-
-    fn record(&self, round: Round) -> MaskRound {
-        self.coordinator.mask_round(self.study, round).unwrap().unwrap()
     }
 
     /// A round up to the sums, in which member 4 drops out after it dealt.
-    fn up_to_sums(&self, chain: &dyn TestChain) -> Opening {
-        let (study, members) = (self.study, &self.members);
-        let round = self.coordinator.open_round(study, digest("base")).unwrap();
-        // Keys are made before places are known; a member's randomness is its own all through.
-        let draft = self.group([0; 32]);
-        let random = |member: usize| ChaCha20Rng::seed_from_u64(member as u64);
-        for (index, ledger) in members.iter().enumerate() {
-            let member = Member::new(&draft, Place(0), &mut random(index)).unwrap();
-            let key = member.announcement().key;
-            ledger.announce_key(study, round, at(index), &key).unwrap();
-        }
-        self.coordinator.draw_groups(study, round).unwrap();
-        let drawn = self.record(round).drawn.unwrap();
-        assert_eq!(drawn.groups.len(), 1);
-        let group = self.group(drawn.contexts[0]);
-        let place_of = |index: usize| {
-            Place(
-                drawn.groups[0]
-                    .iter()
-                    .position(|member| *member == at(index))
-                    .unwrap() as u16,
-            )
-        };
-        let mut randoms: Vec<_> = (0..5).map(random).collect();
-        let mut actors: Vec<_> = (0..5)
-            .map(|index| Member::new(&group, place_of(index), &mut randoms[index]).unwrap())
-            .collect();
-        let announced: Vec<_> = actors.iter().map(Member::announcement).collect();
-        let mut dealings = Vec::new();
-        for (index, actor) in actors.iter_mut().enumerate() {
-            let dealing = actor.share(&announced, &mut randoms[index]).unwrap();
-            let record = MaskDealing {
-                member: at(index),
-                record: digest("dealing"),
-                shares_root: shares_root(dealing.from, &dealing.sharing),
-            };
-            members[index].commit_dealing(study, round, &record).unwrap();
-            dealings.push(dealing);
-        }
-        let mut masked = BTreeMap::new();
-        for (index, actor) in actors.iter_mut().enumerate().take(4) {
-            let vector: Vec<i32> = (0..COORDINATES as i32)
-                .map(|x| x * 1_000 - index as i32)
-                .collect();
-            let words = actor.mask(&vector, &dealings).unwrap();
-            members[index]
-                .commit_upload(study, round, at(index), vector_root(&words))
-                .unwrap();
-            let update = digest(&format!("update of {index}"));
-            members[index]
-                .commit_update(study, round, at(index), update)
-                .unwrap();
-            masked.insert(place_of(index), words);
-        }
-        chain.advance(601);
-        let survivors = MemberSet::first(4);
-        self.coordinator.fix_survivors(study, round, survivors).unwrap();
-        let places: BTreeSet<Place> = masked.keys().copied().collect();
-        let mut unmaskings = Vec::new();
-        for (index, actor) in actors.iter_mut().enumerate().take(4) {
-            unmaskings.push(actor.unmask(&places).unwrap());
-            members[index]
-                .commit_unmasking(study, round, at(index), digest("shares"))
-                .unwrap();
-        }
-        let sum = recover(&group, &announced, &dealings, &masked, &unmaskings).unwrap();
-        let plain: Vec<i32> = (0..COORDINATES as i32).map(|x| 4 * 1_000 * x - 6).collect();
-        assert_eq!(sum, plain);
-        Opening {
-            round,
-            group,
-            announced,
-            dealings,
-            masked,
-            unmaskings,
-            sum,
-        }
+    fn up_to_sums(&self, chain: &dyn TestChain) -> MaskedOpening {
+        self.inner
+            .up_to_sums(&self.blobs, &|seconds| chain.advance(seconds))
     }
 
     fn funded_challenger(&self) -> ContractLedger {
@@ -211,66 +83,22 @@ impl Study {
             .unwrap();
         challenger
     }
-
-    fn group(&self, context: [u8; 32]) -> Group {
-        Group {
-            context,
-            size: 5,
-            degree: 4,
-            threshold: self.setting.threshold(5) as u16,
-            fewest_survivors: 3,
-            coordinates: COORDINATES,
-        }
-    }
-
-    fn post(&self, round: Round, sum: &[i32]) {
-        let words: Vec<u32> = sum.iter().map(|word| *word as u32).collect();
-        self.coordinator
-            .post_sums(self.study, round, &[vector_root(&words)])
-            .unwrap();
-    }
 }
 
-/// What everyone knows of a round.
-struct Opening {
-    round: Round,
-    group: Group,
-    announced: Vec<Announcement>,
-    dealings: Vec<Dealing>,
-    masked: BTreeMap<Place, Vec<u32>>,
-    unmaskings: Vec<Unmasking>,
-    sum: Vec<i32>,
-}
-
-impl Opening {
-    fn refute(&self, posted: &[i32]) -> Option<Refutation> {
-        refute(
-            &self.group,
-            &self.announced,
-            &self.dealings,
-            &self.masked,
-            &self.unmaskings,
-            posted,
-        )
-        .unwrap()
-    }
+fn refutation(opening: &MaskedOpening, posted: &[i32]) -> Option<Refutation> {
+    refute(
+        &opening.group,
+        &opening.announced,
+        &opening.dealings,
+        &opening.masked,
+        &opening.unmaskings,
+        posted,
+    )
+    .unwrap()
 }
 
 fn at(index: usize) -> MemberIndex {
     MemberIndex(index as u8)
-}
-
-fn dataset(ledger: &ContractLedger, name: &str) -> AssetId {
-    let registration = Registration {
-        kind: AssetKind::Dataset,
-        content: digest(name),
-        manifest: digest(&format!("manifest of {name}")),
-        previous: None,
-        resale_royalty_bps: 0,
-        uri: format!("https://example.org/{name}"),
-        parents: Vec::new(),
-    };
-    ledger.register(ledger.account(), &registration).unwrap()
 }
 
 fn a_masked_round_is_recorded_step_by_step(chain: &dyn TestChain) {
@@ -300,7 +128,6 @@ fn a_masked_round_is_recorded_step_by_step(chain: &dyn TestChain) {
     assert_eq!(record.unmasked_set(), MemberSet::first(4));
     assert_eq!(record.sums.unwrap().len(), 1);
     assert!(record.refuted.is_empty());
-    assert_eq!(record.dealings[0].record, digest("dealing"));
     let reader = s.members[0].mask_reader().unwrap();
     assert_eq!(reader.mask_rounds(s.study).unwrap().len(), 1);
     assert!(refused(s.coordinator.release_mask_bond(s.study)).starts_with("BondHeld(study: "));
@@ -310,10 +137,10 @@ fn a_lying_coordinator_loses_its_bond(chain: &dyn TestChain) {
     let s = Study::masking(chain);
     let opening = s.up_to_sums(chain);
     let mut wrong = opening.sum.clone();
-    wrong[COORDINATES - 1] ^= 1;
+    *wrong.last_mut().unwrap() ^= 1;
     s.post(opening.round, &wrong);
     let challenger = s.deployed.ledger(6);
-    let refutation = opening.refute(&wrong).unwrap();
+    let refutation = refutation(&opening, &wrong).unwrap();
     assert_eq!(refutation.number, 2);
     let record = s.record(opening.round);
     let outcome = challenger.refute_sum(s.study, &record, 0, &refutation).unwrap();
@@ -400,13 +227,13 @@ fn an_honest_sum_cannot_be_refuted(chain: &dyn TestChain) {
     let s = Study::masking(chain);
     let opening = s.up_to_sums(chain);
     s.post(opening.round, &opening.sum);
-    assert_eq!(opening.refute(&opening.sum), None);
+    assert_eq!(refutation(&opening, &opening.sum), None);
     let mut other = opening.sum.clone();
     other[3] += 1;
     let challenger = s.deployed.ledger(6);
     let record = s.record(opening.round);
     // Another block than the posted one is none of it; the posted one is right.
-    let mut refutation = opening.refute(&other).unwrap();
+    let mut refutation = refutation(&opening, &other).unwrap();
     let reason = refused(challenger.refute_sum(s.study, &record, 0, &refutation));
     assert!(reason.starts_with("NotInVector(place: 255"), "{reason}");
     // The siblings of a block are the same, whatever is in it.

@@ -7,10 +7,14 @@
 
 mod anvil;
 mod depth;
+#[cfg(feature = "studies")]
+mod masked_study;
 mod numbers;
 mod victim;
 
 pub use anvil::Anvil;
 pub use depth::repetitions;
+#[cfg(feature = "studies")]
+pub use masked_study::{MASKED_MEMBERS, MaskedOpening, MaskedStudy, MaskedStudyOptions, register_dataset};
 pub use numbers::{numbers, seeds};
 pub use victim::Victim;

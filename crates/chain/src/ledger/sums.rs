@@ -96,7 +96,7 @@ impl<S> ContractLedger<S> {
     }
 
     /// `SumDisputes` of this deployment.
-    fn sum_disputes(&self) -> Result<Address, LedgerError> {
+    pub(super) fn sum_disputes(&self) -> Result<Address, LedgerError> {
         Ok(from_evm(
             self.ask(self.masked_rounds()?, &IMaskUser::disputesCall {})?,
         ))

@@ -11,6 +11,8 @@ use counterweight_chain::keys::{LocalKey, development_key};
 use counterweight_chain::ledger::ContractLedger;
 use counterweight_chain::network::Network;
 use counterweight_chain::remote::{RemoteChain, RemoteOptions};
+use counterweight_primitives::Amount;
+use counterweight_testkit::{MASKED_MEMBERS, MaskedStudy, MaskedStudyOptions};
 use serde_json::json;
 
 /// A chain whose clock can be moved.
@@ -123,6 +125,24 @@ impl Deployed {
             Arc::new(key(index)),
         )
     }
+}
+
+/// A running study of five members that masks; key 0 coordinates, keys 1 to 5 are members.
+pub(crate) fn masked_study(deployed: &Deployed, bond: Amount, rounds: u32) -> MaskedStudy {
+    let coordinator = deployed.ledger(0);
+    let token = deployed.deployment.development_token.unwrap();
+    coordinator
+        .mint_development_tokens(coordinator.account(), bond)
+        .unwrap();
+    let members = (1..=MASKED_MEMBERS as u32).map(|index| deployed.ledger(index));
+    let options = MaskedStudyOptions {
+        token,
+        bond,
+        dispute_seconds: 3_600,
+        coordinates: 37,
+        rounds,
+    };
+    MaskedStudy::start(coordinator, members.collect(), &options)
 }
 
 /// Runs each named function, which takes a `&dyn TestChain`, on the embedded chain and on anvil.
