@@ -4,6 +4,9 @@
 //! that key; whoever knows the account knows whom it talks to. libp2p's TLS does the same with its peers' keys. Page:
 //! `docs/spec/member-protocol.md#tls`.
 
+mod signatures;
+mod verifiers;
+
 use std::{
     fmt,
     sync::{Arc, OnceLock},
@@ -18,15 +21,11 @@ use p256::{
 };
 use rand_core::{OsRng, TryRngCore as _};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError, ServerConfig,
-    SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
-    server::danger::{ClientCertVerified, ClientCertVerifier},
+    CertificateError, ClientConfig, OtherError, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime},
     time_provider::TimeProvider,
 };
-use rustls_platform_verifier::Verifier as AuthorityVerifier;
 use x509_cert::{
     Certificate, TbsCertificate, Version,
     der::{
@@ -44,6 +43,7 @@ use x509_cert::{
     time::{Time as CertificateTime, Validity},
 };
 
+use self::verifiers::{Coordinator, Members};
 use crate::clock::Clock;
 
 /// What the account's signature is for.
@@ -257,7 +257,7 @@ impl TimeProvider for Time {
 /// [`TlsError::Settings`].
 pub(super) fn server_config(identity: &Identity, clock: Arc<dyn Clock>) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let members = Arc::new(Members(provider.clone()));
+    let members = Arc::new(Members::new(provider.clone()));
     Ok(
         ServerConfig::builder_with_details(provider, Arc::new(Time(clock)))
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -286,10 +286,7 @@ pub(super) fn client_config(
     clock: Arc<dyn Clock>,
 ) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let verifier = Arc::new(Coordinator {
-        expected,
-        provider: provider.clone(),
-    });
+    let verifier = Arc::new(Coordinator::new(expected, provider.clone()));
     let builder = ClientConfig::builder_with_details(provider, Arc::new(Time(clock)))
         .with_safe_default_protocol_versions()?
         .dangerous()
@@ -302,213 +299,5 @@ pub(super) fn client_config(
     })
 }
 
-/// Checks the coordinator's certificate.
-#[derive(Debug)]
-struct Coordinator {
-    expected: Expected,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Coordinator {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(got) = account_of(certificate, now)? else {
-            // The system's authorities are read for a proxy only: it takes time, and most coordinators have none.
-            return AuthorityVerifier::new(self.provider.clone())?.verify_server_cert(
-                certificate,
-                intermediates,
-                name,
-                ocsp,
-                now,
-            );
-        };
-        match &self.expected {
-            Expected::Account(expected) if *expected != got => {
-                let expected = *expected;
-                return Err(TlsError::OtherAccount { expected, got }.into());
-            }
-            Expected::Account(_) => {}
-            Expected::Anyone(seen) => {
-                // Another one on a later connection of the same client is another coordinator.
-                let expected = *seen.get_or_init(|| got);
-                if expected != got {
-                    return Err(TlsError::OtherAccount { expected, got }.into());
-                }
-            }
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-}
-
-/// Checks what members show: a certificate of any account. Whether that account may do what it asks for is for the
-/// request's own signature to say, which must be of the same account.
-#[derive(Debug)]
-struct Members(Arc<CryptoProvider>);
-
-impl ClientCertVerifier for Members {
-    fn client_auth_mandatory(&self) -> bool {
-        // Terms and phase can be read without an account.
-        false
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        account_of(certificate, now)?.ok_or(TlsError::NoAccount)?;
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use counterweight_provenance::signature::MemorySigner;
-
-    use super::*;
-
-    const NOW: u64 = 1_795_305_600;
-
-    fn signer(secret: u8) -> MemorySigner {
-        MemorySigner::from_secret(&[secret; 32]).unwrap()
-    }
-
-    fn certificate(secret: u8) -> CertificateDer<'static> {
-        Identity::new(&signer(secret), UnixMillis(NOW * 1000))
-            .unwrap()
-            .certificate
-    }
-
-    fn at(seconds: u64) -> UnixTime {
-        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
-    }
-
-    #[test]
-    fn a_certificate_names_the_account_that_made_it_until_it_ends() {
-        let made = certificate(1);
-        assert_eq!(account_of(&made, at(NOW)).unwrap(), Some(signer(1).address()));
-        let until = NOW + LIFETIME.as_secs();
-        assert!(account_of(&made, at(until)).unwrap().is_some());
-        assert!(matches!(
-            account_of(&made, at(until + 1)),
-            Err(TlsError::Ended { .. })
-        ));
-    }
-
-    /// Whoever changes the key, the end or the signature has another account's certificate or none.
-    #[test]
-    fn a_changed_certificate_is_not_that_account_s() {
-        let made = certificate(1);
-        let account = signer(1).address();
-        let body = Certificate::from_der(&made).unwrap().tbs_certificate;
-        let other = Certificate::from_der(&certificate(2)).unwrap().tbs_certificate;
-        let believed = |change: &dyn Fn(&mut Certificate)| {
-            let mut changed = Certificate::from_der(&made).unwrap();
-            change(&mut changed);
-            let bytes = CertificateDer::from(changed.to_der().unwrap());
-            account_of(&bytes, at(NOW)).ok().flatten() == Some(account)
-        };
-        assert!(believed(&|_| {}));
-        assert!(!believed(&|it| {
-            it.tbs_certificate.subject_public_key_info = other.subject_public_key_info.clone();
-        }));
-        assert!(!believed(&|it| {
-            it.tbs_certificate.validity.not_after = CertificateTime::try_from(
-                std::time::UNIX_EPOCH + Duration::from_secs(NOW + 2 * LIFETIME.as_secs()),
-            )
-            .unwrap();
-        }));
-        assert!(!believed(
-            &|it| it.tbs_certificate.extensions = other.extensions.clone()
-        ));
-        assert!(!believed(&|it| it.tbs_certificate.extensions = None));
-        assert!(body.extensions.is_some());
-    }
-
-    #[test]
-    fn bytes_that_are_no_certificate_are_refused() {
-        let made = certificate(1).to_vec();
-        for cut in [0, 1, 50, made.len() - 1] {
-            let bytes = CertificateDer::from(made[..cut].to_vec());
-            assert!(matches!(
-                account_of(&bytes, at(NOW)),
-                Err(TlsError::Certificate { .. })
-            ));
-        }
-        // No byte that changes makes it panic.
-        for place in 0..made.len() {
-            let mut bytes = made.clone();
-            bytes[place] ^= 0x55;
-            let _ = account_of(&CertificateDer::from(bytes), at(NOW));
-        }
-    }
-}
+mod tests;
