@@ -7,6 +7,7 @@
 
 mod masked;
 pub mod outside;
+mod patience;
 mod run;
 pub mod trainer;
 mod work;
@@ -298,7 +299,7 @@ pub enum MemberError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// Nobody answers, or it is too busy: trying again may help.
+    /// Nobody answers: trying again may help.
     #[error("the coordinator cannot be reached at {endpoint}")]
     Unreachable {
         /// Where.
@@ -306,6 +307,16 @@ pub enum ClientError {
         /// Why not.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It has no room at present: the same request later will do.
+    #[error("the coordinator at {endpoint} is busy: {reason}")]
+    Busy {
+        /// Where.
+        endpoint: String,
+        /// In its words.
+        reason: String,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
     },
     /// It refuses the request itself, not an update.
     #[error("the coordinator refuses: {reason} ({code})")]
@@ -333,7 +344,16 @@ impl ClientError {
     /// Whether the same call may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Busy { .. })
+    }
+
+    /// How long the coordinator asks to wait before that.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { retry_after, .. } => *retry_after,
+            _ => None,
+        }
     }
 }
 
@@ -348,6 +368,14 @@ impl MemberError {
     #[must_use]
     pub fn is_early(&self) -> bool {
         matches!(self, Self::Ledger { source: LedgerError::Refused { name, .. }, .. } if name == "TooEarly")
+    }
+
+    /// How long the coordinator asks to wait.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Client(source) => source.retry_after(),
+            _ => None,
+        }
     }
 
     /// Whether the same call may succeed later without changing anything.

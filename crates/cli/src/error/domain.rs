@@ -260,6 +260,9 @@ impl From<ClientError> for CliError {
             ClientError::Unreachable { source, .. } => Self::new(Code::CoordinatorSilent, error.to_string())
                 .why(with_causes(source.as_ref()))
                 .fix("check the address; the coordinator is started with cw train --listen ADDR"),
+            ClientError::Busy { reason, .. } => Self::new(Code::CoordinatorSilent, error.to_string())
+                .why(reason.clone())
+                .fix("try again in a while, or raise --timeout"),
             ClientError::Rejected { code, .. } => {
                 let kind = if code.contains("signature") {
                     Code::SignatureWrong

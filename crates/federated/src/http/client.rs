@@ -34,6 +34,8 @@ use crate::{
 const JSON_BYTES_MAX: u64 = 1 << 16;
 /// Longest reason that a coordinator takes.
 const REASON_MAX: usize = 1_000;
+/// Longest pause that a coordinator may ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// Limits of a client.
 #[derive(Debug, Clone, Copy)]
@@ -178,14 +180,19 @@ impl HttpCoordinator {
                     .get(&digest)
                     .ok_or_else(|| malformed("it asks for a part of another body"))?;
                 let request = self.put_request(format!("/v1/chunks/{digest}"), part)?;
-                if let Err(failed) = send(&self.url, request.timeout(self.options.timeout)) {
-                    return refused(failed);
+                match send(&self.url, request.timeout(self.options.timeout)) {
+                    Ok(_) => {}
+                    // It was started again, or gave the room to others: it is told anew what the parts are of.
+                    Err(Failed::Refused(error)) if error.error == "no-list" => break,
+                    Err(failed) => return refused(failed),
                 }
             }
         }
-        let endpoint = self.url.clone();
-        let source = "it does not keep the parts of a body".into();
-        Err(ClientError::Unreachable { endpoint, source })
+        Err(ClientError::Busy {
+            endpoint: self.url.clone(),
+            reason: "it does not keep the parts of a body".to_owned(),
+            retry_after: None,
+        })
     }
 
     fn put_request(&self, path: String, body: &[u8]) -> Result<RequestBuilder, ClientError> {
@@ -328,24 +335,34 @@ fn send(endpoint: &str, request: RequestBuilder) -> Result<Response, Failed> {
     if status.is_success() {
         return Ok(response);
     }
+    let retry_after = retry_after(&response);
     let error = read_json::<ErrorMessage>(response);
-    match (status, error) {
+    let reason = || match &error {
+        Ok(error) => error.message.clone(),
+        Err(_) => status.to_string(),
+    };
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
+            Err(Failed::Other(ClientError::Busy {
+                endpoint: endpoint.to_owned(),
+                reason: reason(),
+                retry_after,
+            }))
+        }
         // Whoever stands in front of a coordinator that is down answers with one of these.
-        (
-            StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::GATEWAY_TIMEOUT
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::REQUEST_TIMEOUT,
-            error,
-        ) => Err(unreachable(
-            error
-                .map_or_else(|_| status.to_string(), |error| error.message)
-                .into(),
-        )),
-        (_, Ok(error)) => Err(Failed::Refused(Box::new(error))),
-        (_, Err(_)) => Err(Failed::Other(malformed(format_args!("status {status}")))),
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Err(unreachable(reason().into())),
+        _ => match error {
+            Ok(error) => Err(Failed::Refused(Box::new(error))),
+            Err(_) => Err(Failed::Other(malformed(format_args!("status {status}")))),
+        },
     }
+}
+
+/// How long an answer asks to wait, at most as long as is sensible: whoever answers is not believed in everything.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(reqwest::header::RETRY_AFTER)?;
+    let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }
 
 fn read_limited(response: Response, limit: u64) -> Result<Vec<u8>, ClientError> {

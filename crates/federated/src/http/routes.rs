@@ -11,10 +11,11 @@ use std::{
 
 use axum::{
     Json, Router,
-    body::{Body, to_bytes},
-    extract::{ConnectInfo, Path, RawQuery, Request, State},
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    body::{Body, HttpBody as _},
+    extract::{Path, RawQuery, Request, State},
+    http::{StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse as _, Response},
     routing::{get, post, put},
 };
 use counterweight_primitives::{Address, ContentDigest, MemberIndex, Round};
@@ -22,20 +23,20 @@ use counterweight_provenance::blobs::BlobError;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
-    chunks::{CHUNK_BYTES, Chunks, read_list},
-    listener::Peer,
+    admission::{Admission, RequestRate, Reserved},
+    chunks::{CHUNK_BYTES, Chunks, Standing, bytes_of, read_list},
+    failure::{Failure, FailureCode},
+    lending::{Lending, NotLent},
     server::HttpServerOptions,
+    signed::{Kind, Taken, take},
+    traffic::Traffic,
 };
 use crate::{
     blobs::Blobs,
     clock::Clock,
     coordinator::{Answer, Content, Delivery, Notice},
     masked::record::MaskRecord,
-    round::Refusal,
-    wire::{
-        AnswerMessage, DeclineMessage, ErrorMessage, NoticeMessage, ReplayGuard, ReplayGuardError,
-        SignedRequest, UncheckedRequest,
-    },
+    wire::{AnswerMessage, DeclineMessage, NoticeMessage, ReplayGuard, SignedRequest},
 };
 
 /// Longest body of a decline.
@@ -47,17 +48,20 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// What all requests share.
 pub(super) struct Shared {
-    options: HttpServerOptions,
-    blobs: Arc<dyn Blobs>,
-    clock: Arc<dyn Clock>,
-    notice: watch::Sender<Option<NoticeMessage>>,
+    pub(super) options: HttpServerOptions,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) notice: watch::Sender<Option<NoticeMessage>>,
+    pub(super) traffic: Arc<Traffic>,
+    pub(super) guard: Mutex<ReplayGuard>,
+    pub(super) rate: Mutex<RequestRate>,
+    /// Accounts whose body is being read: one at a time each.
+    pub(super) uploading: Mutex<BTreeSet<Address>>,
+    pub(super) chunks: Mutex<Chunks>,
+    pub(super) requests: Semaphore,
+    admission: Admission,
+    lending: Arc<Lending>,
     offered: Mutex<BTreeSet<ContentDigest>>,
     deliveries: SyncSender<Delivery>,
-    guard: Mutex<ReplayGuard>,
-    /// Accounts whose body is being read: one at a time each, so that memory is bounded by members times update.
-    uploading: Mutex<BTreeSet<Address>>,
-    chunks: Mutex<Chunks>,
-    requests: Semaphore,
 }
 
 impl Shared {
@@ -67,10 +71,20 @@ impl Shared {
         clock: Arc<dyn Clock>,
         deliveries: SyncSender<Delivery>,
     ) -> Self {
+        let traffic = Arc::new(Traffic::default());
+        let shared = || Arc::clone(&traffic);
+        // Whatever the limit, the longest update fits when it comes alone.
+        let whole = options.update_bytes_max.next_multiple_of(CHUNK_BYTES);
+        let most = options.upload_bytes_max.max(whole);
         Self {
             requests: Semaphore::new(options.requests_max),
+            admission: Admission::new(most, options.uploads_max.max(1), shared()),
+            rate: Mutex::new(RequestRate::new(
+                options.member_requests_per_second,
+                options.member_requests_burst,
+            )),
+            lending: Arc::new(Lending::new(blobs, options.blob_bytes_max, most, shared())),
             options,
-            blobs,
             clock,
             notice: watch::Sender::new(None),
             offered: Mutex::default(),
@@ -78,6 +92,20 @@ impl Shared {
             guard: Mutex::default(),
             uploading: Mutex::default(),
             chunks: Mutex::default(),
+            traffic,
+        }
+    }
+
+    /// Room for an upload, if need be in the place of bodies that come too slowly.
+    pub(super) fn reserve(&self, bytes: usize) -> Result<Reserved, Failure> {
+        loop {
+            if let Some(reserved) = self.admission.reserve(bytes) {
+                return Ok(reserved);
+            }
+            let mut chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+            if !chunks.drop_slow(self.clock.now()) {
+                return Err(Failure::busy("too much is being sent at once"));
+            }
         }
     }
 
@@ -122,40 +150,6 @@ impl Shared {
     }
 }
 
-/// A request that was not done.
-struct Failure {
-    status: StatusCode,
-    body: Box<ErrorMessage>,
-}
-
-impl Failure {
-    fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
-        let body = Box::new(ErrorMessage {
-            error: code.to_owned(),
-            message: message.to_string(),
-            refusal: None,
-            missing: Vec::new(),
-        });
-        Self { status, body }
-    }
-
-    fn busy(message: &str) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, Json(*self.body)).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
-    }
-}
-
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/notice", get(notice))
@@ -179,6 +173,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
                 "there is nothing at this path",
             )
         })
+        .layer(from_fn_with_state(Arc::clone(&shared), count))
         .with_state(shared)
 }
 
@@ -224,19 +219,21 @@ async fn blob(State(shared): State<Arc<Shared>>, Path(digest): Path<String>) -> 
         .requests
         .try_acquire()
         .map_err(|_| Failure::busy("too many requests at once"))?;
-    let (blobs, limit) = (shared.blobs.clone(), shared.options.blob_bytes_max);
-    let read = tokio::task::spawn_blocking(move || blobs.get(&digest, limit)).await;
-    let broken = |error: &dyn std::fmt::Display| {
-        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "blob-unreadable", error)
-    };
-    match read {
+    let lending = Arc::clone(&shared.lending);
+    let lent = tokio::task::spawn_blocking(move || lending.lend(&digest)).await;
+    match lent {
         Ok(Ok(bytes)) => Ok((
             [(header::CONTENT_TYPE, "application/octet-stream")],
             Body::from(bytes),
         )
             .into_response()),
-        Ok(Err(BlobError::Missing { .. })) => Err(missing()),
-        Ok(Err(error)) => Err(broken(&error)),
+        Ok(Err(NotLent::Busy)) => Err(Failure::busy("too much is being asked for at once")),
+        Ok(Err(NotLent::Blob(BlobError::Missing { .. }))) => Err(missing()),
+        Ok(Err(NotLent::Blob(error))) => Err(Failure::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "blob-unreadable",
+            error,
+        )),
         // The store's thread is gone: the server is being shut down.
         Err(_) => Err(Failure::busy("the coordinator is ending")),
     }
@@ -247,9 +244,8 @@ async fn update(
     Path((round, member)): Path<(u32, u8)>,
     request: Request,
 ) -> Result<Json<AnswerMessage>, Failure> {
-    let limit = shared.options.update_bytes_max;
-    let (signed, bytes) = signed_body(&shared, request, limit).await?;
-    deliver(&shared, &signed, round, member, Content::Update(bytes)).await
+    let taken = take(&shared, request, Kind::Upload(shared.options.update_bytes_max)).await?;
+    deliver(&shared, taken, round, member, Content::Update).await
 }
 
 async fn update_in_chunks(
@@ -257,8 +253,21 @@ async fn update_in_chunks(
     Path((round, member)): Path<(u32, u8)>,
     request: Request,
 ) -> Result<Json<AnswerMessage>, Failure> {
-    let (signed, bytes) = assembled(&shared, request).await?;
-    deliver(&shared, &signed, round, member, Content::Update(bytes)).await
+    let taken = assembled(&shared, request).await?;
+    deliver(&shared, taken, round, member, Content::Update).await
+}
+
+async fn masked_record(
+    State(shared): State<Arc<Shared>>,
+    Path((round, record, member)): Path<(u32, String, u8)>,
+    request: Request,
+) -> Result<Json<AnswerMessage>, Failure> {
+    let kind = record_kind(&record)?;
+    let taken = take(&shared, request, Kind::Upload(shared.options.update_bytes_max)).await?;
+    deliver(&shared, taken, round, member, |bytes| {
+        Content::Masked(kind, bytes)
+    })
+    .await
 }
 
 async fn masked_record_in_chunks(
@@ -267,62 +276,64 @@ async fn masked_record_in_chunks(
     request: Request,
 ) -> Result<Json<AnswerMessage>, Failure> {
     let kind = record_kind(&record)?;
-    let (signed, bytes) = assembled(&shared, request).await?;
-    deliver(&shared, &signed, round, member, Content::Masked(kind, bytes)).await
+    let taken = assembled(&shared, request).await?;
+    deliver(&shared, taken, round, member, |bytes| {
+        Content::Masked(kind, bytes)
+    })
+    .await
 }
 
-/// A part of a body, kept until the list of the body comes.
+/// A part of a body, kept until the others are there.
 async fn chunk(
     State(shared): State<Arc<Shared>>,
     Path(digest): Path<String>,
     request: Request,
 ) -> Result<Json<AnswerMessage>, Failure> {
-    // Sent twice it is the same: parts need no protection from replay, and there are more of them than requests are
-    // remembered.
-    let (signed, bytes) = signed_request(&shared, request, CHUNK_BYTES, false).await?;
+    let digest: ContentDigest = digest.parse().map_err(Failure::unreadable_body)?;
+    let Taken { signed, bytes, .. } = take(&shared, request, Kind::Part(digest)).await?;
     let got = ContentDigest::of(&bytes);
-    if digest != got.to_string() {
-        let message = format!("the part has digest {got}");
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "unreadable-body", message));
+    if digest != got {
+        return Err(Failure::unreadable_body(format_args!(
+            "the part has digest {got}"
+        )));
     }
     let mut chunks = shared.chunks.lock().unwrap_or_else(PoisonError::into_inner);
-    if !chunks.keep(signed.signer(), got, bytes, shared.options.update_bytes_max) {
-        let message = "more parts than the longest update has";
-        return Err(Failure::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body-too-long",
-            message,
-        ));
-    }
+    // Where its list was given up in the meantime, the list is asked for again.
+    chunks.keep(signed.signer(), digest, bytes);
     Ok(Json(AnswerMessage {
         answer: "stored".to_owned(),
     }))
 }
 
-/// A body from the parts that a list names.
-async fn assembled(shared: &Shared, request: Request) -> Result<(SignedRequest, Vec<u8>), Failure> {
+/// A body from the parts that a list names. The first time a list comes, room is set aside for the whole body.
+async fn assembled(shared: &Shared, request: Request) -> Result<Taken, Failure> {
     let limit = shared.options.update_bytes_max;
-    let (signed, bytes) = signed_body(shared, request, 32 * limit.div_ceil(CHUNK_BYTES)).await?;
-    let list = read_list(&bytes).ok_or_else(|| {
-        let message = "a list is digests of 32 bytes, one after the other";
-        Failure::new(StatusCode::BAD_REQUEST, "unreadable-body", message)
-    })?;
-    let mut chunks = shared.chunks.lock().unwrap_or_else(PoisonError::into_inner);
-    match chunks.assemble(signed.signer(), &list, limit) {
-        Ok(body) => Ok((signed, body)),
-        Err(missing) if missing.is_empty() => {
-            let message = format!("the body is longer than {limit} bytes");
-            Err(Failure::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body-too-long",
-                message,
-            ))
-        }
-        Err(missing) => {
-            let mut failure = Failure::new(StatusCode::CONFLICT, "missing-chunks", "parts have not come");
-            failure.body.missing = missing;
-            Err(failure)
-        }
+    let Taken { signed, bytes, .. } =
+        take(shared, request, Kind::Small(32 * limit.div_ceil(CHUNK_BYTES))).await?;
+    let unreadable = || Failure::unreadable_body("a list is digests of 32 bytes, one after the other");
+    let list = read_list(&bytes).ok_or_else(unreadable)?;
+    let from = signed.signer();
+    let chunks = || shared.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut standing = chunks().standing(from, &list);
+    if matches!(standing, Standing::Unknown) {
+        chunks().drop_of(from);
+        let reserved = shared.reserve(bytes_of(&list))?;
+        let mut chunks = chunks();
+        chunks.begin(from, list.clone(), reserved, shared.clock.now());
+        standing = chunks.standing(from, &list);
+    }
+    match standing {
+        Standing::Whole(bytes, reserved) if bytes.len() <= limit => Ok(Taken {
+            signed,
+            bytes,
+            reserved: Some(reserved),
+        }),
+        Standing::Whole(..) => Err(Failure::too_long(format_args!(
+            "the body is longer than {limit} bytes"
+        ))),
+        Standing::Missing(missing) => Err(Failure::missing_chunks(missing)),
+        // Another request of the account took its place.
+        Standing::Unknown => Err(Failure::busy("another body of this member is under way")),
     }
 }
 
@@ -334,166 +345,45 @@ fn record_kind(record: &str) -> Result<MaskRecord, Failure> {
     })
 }
 
-async fn masked_record(
-    State(shared): State<Arc<Shared>>,
-    Path((round, record, member)): Path<(u32, String, u8)>,
-    request: Request,
-) -> Result<Json<AnswerMessage>, Failure> {
-    let kind = record_kind(&record)?;
-    let limit = shared.options.update_bytes_max;
-    let (signed, bytes) = signed_body(&shared, request, limit).await?;
-    deliver(&shared, &signed, round, member, Content::Masked(kind, bytes)).await
-}
-
 async fn decline(
     State(shared): State<Arc<Shared>>,
     Path((round, member)): Path<(u32, u8)>,
     request: Request,
 ) -> Result<Json<AnswerMessage>, Failure> {
-    let (signed, bytes) = signed_body(&shared, request, DECLINE_BYTES_MAX).await?;
-    let unreadable =
-        |error: &dyn std::fmt::Display| Failure::new(StatusCode::BAD_REQUEST, "unreadable-body", error);
-    let DeclineMessage { reason } = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
+    let taken = take(&shared, request, Kind::Small(DECLINE_BYTES_MAX)).await?;
+    let DeclineMessage { reason } = serde_json::from_slice(&taken.bytes).map_err(Failure::unreadable_body)?;
     if reason.len() > REASON_MAX {
-        return Err(unreadable(&format_args!(
-            "a reason has at most {REASON_MAX} bytes"
-        )));
+        let message = format!("a reason has at most {REASON_MAX} bytes");
+        return Err(Failure::unreadable_body(message));
     }
-    deliver(&shared, &signed, round, member, Content::Decline(reason)).await
+    deliver(&shared, taken, round, member, |_| Content::Decline(reason)).await
 }
 
-/// Checks a request in the order of cost: headers, signature, membership, freshness, and only then reads its body.
-async fn signed_body(
-    shared: &Shared,
-    request: Request,
-    limit: usize,
-) -> Result<(SignedRequest, Vec<u8>), Failure> {
-    signed_request(shared, request, limit, true).await
-}
-
-/// As [`signed_body`], `once` or as often as it comes.
-async fn signed_request(
-    shared: &Shared,
-    request: Request,
-    limit: usize,
-    once: bool,
-) -> Result<(SignedRequest, Vec<u8>), Failure> {
-    let _permit = shared
-        .requests
-        .try_acquire()
-        .map_err(|_| Failure::busy("too many requests at once"))?;
-    let Some(notice) = shared.notice.borrow().clone() else {
-        return Err(Failure::busy("the coordinator has not taken up the study yet"));
-    };
-    // Nobody listens any more. Told from what is served, before anything is read.
-    if !["enrolling", "running"].contains(&notice.phase.as_str()) {
-        let message = format!("study {} is {}", notice.study, notice.phase);
-        return Err(Failure::new(StatusCode::GONE, "study-over", message));
-    }
-    let (parts, body) = request.into_parts();
-    let header = |name: &'static str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let signed = UncheckedRequest::read(parts.method.as_str(), parts.uri.path(), header)
-        .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "unreadable-headers", error))?
-        .verify(notice.study, &notice.terms)
-        .map_err(|error| Failure::new(StatusCode::UNAUTHORIZED, "wrong-signature", error))?;
-    let signer = signed.signer();
-    if !notice.members.contains(&signer) {
-        let message = format!(
-            "{signer} signed this and is not a member of study {}",
-            notice.study
-        );
-        return Err(Failure::new(StatusCode::FORBIDDEN, "not-a-member", message));
-    }
-    if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<Peer>>()
-        && peer.encrypted
-        && peer.account != Some(signer)
-    {
-        let connection = peer
-            .account
-            .map_or("nobody".to_owned(), |account| account.to_string());
-        let message = format!("{signer} signed this, and the connection is that of {connection}");
-        return Err(Failure::new(StatusCode::FORBIDDEN, "other-account", message));
-    }
-    if once {
-        let facts = signed.facts();
-        let admitted = shared.guard.lock().unwrap_or_else(PoisonError::into_inner).admit(
-            signer,
-            facts.time,
-            facts.nonce,
-            shared.clock.now(),
-        );
-        admitted.map_err(|error| match error {
-            ReplayGuardError::OutOfWindow { .. } => Failure::new(StatusCode::CONFLICT, "wrong-time", error),
-            ReplayGuardError::Repeated => Failure::new(StatusCode::CONFLICT, "replayed", error),
-            ReplayGuardError::TooMany => {
-                Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", error)
-            }
-        })?;
-    }
-    let _turn = Turn::take(&shared.uploading, signer)
-        .ok_or_else(|| Failure::busy("another request of this member is being read"))?;
-    let bytes = match tokio::time::timeout(shared.options.timeout, to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => {
-            let message = format!("the body was cut off, or is longer than {limit} bytes");
-            return Err(Failure::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body-too-long",
-                message,
-            ));
-        }
-        Err(_) => {
-            return Err(Failure::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "body-too-slow",
-                "the body took too long",
-            ));
-        }
-    };
-    signed
-        .check_body(&bytes)
-        .map_err(|error| Failure::new(StatusCode::UNAUTHORIZED, "wrong-signature", error))?;
-    Ok((signed, bytes.into()))
-}
-
-/// An account's turn to have its body read.
-struct Turn<'a> {
-    taken: &'a Mutex<BTreeSet<Address>>,
-    account: Address,
-}
-
-impl<'a> Turn<'a> {
-    fn take(taken: &'a Mutex<BTreeSet<Address>>, account: Address) -> Option<Self> {
-        let mut accounts = taken.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts.insert(account).then_some(Self { taken, account })
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.taken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.account);
-    }
-}
-
-/// Hands something to the coordinator and waits for its answer.
+/// Hands something to the coordinator and waits for its answer. Its room is given back when the coordinator is through with
+/// it, whether anybody still waits or not.
 async fn deliver(
     shared: &Shared,
-    signed: &SignedRequest,
+    taken: Taken,
     round: u32,
     member: u8,
-    content: Content,
+    content: impl FnOnce(Vec<u8>) -> Content,
 ) -> Result<Json<AnswerMessage>, Failure> {
+    let Taken {
+        signed,
+        bytes,
+        reserved,
+    } = taken;
     let (sender, receiver) = oneshot::channel();
     let delivery = Delivery {
-        from: signed.signer(),
+        from: SignedRequest::signer(&signed),
         member: MemberIndex(member),
         round: Round(round),
-        content,
-        // A member that hung up will ask again.
-        answer: Box::new(|answer| drop(sender.send(answer))),
+        content: content(bytes),
+        answer: Box::new(move |answer| {
+            drop(reserved);
+            // A member that hung up will ask again.
+            drop(sender.send(answer));
+        }),
     };
     shared
         .deliveries
@@ -515,21 +405,19 @@ async fn deliver(
         Answer::Stored => Ok(named("stored")),
         Answer::AlreadyStored => Ok(named("already-stored")),
         Answer::Unavailable => Err(Failure::busy("the coordinator cannot answer at present")),
-        Answer::Refused(refusal) => {
-            let status = match refusal {
-                Refusal::Late { .. } | Refusal::WrongRound { .. } | Refusal::NotCommitted { .. } => {
-                    StatusCode::CONFLICT
-                }
-                _ => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            let message = refusal.to_string();
-            let body = Box::new(ErrorMessage {
-                error: "refused".to_owned(),
-                message,
-                refusal: Some(refusal),
-                missing: Vec::new(),
-            });
-            Err(Failure { status, body })
-        }
+        Answer::Refused(refusal) => Err(Failure::refused(refusal)),
     }
+}
+
+/// Counts what was answered.
+async fn count(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let mut now = shared.traffic.now();
+    now.requests += 1;
+    now.bytes_out += response.body().size_hint().exact().unwrap_or(0);
+    if let Some(FailureCode(code)) = response.extensions().get() {
+        *now.refusals.entry(code).or_default() += 1;
+    }
+    drop(now);
+    response
 }

@@ -10,15 +10,15 @@ use std::{
     time::Duration,
 };
 
-use axum::serve;
 use counterweight_primitives::ContentDigest;
 use counterweight_provenance::signature::Signer;
 use tokio::runtime::Runtime;
 
 use super::{
-    listener::{Peer, TlsListener, bind},
+    connection::{bind, serve},
     routes::{Shared, router},
     tls::{Identity, TlsError, server_config},
+    traffic::Traffic,
 };
 use crate::{
     blobs::Blobs,
@@ -40,12 +40,26 @@ pub struct HttpServerOptions {
     pub blob_bytes_max: u64,
     /// Time for a body to arrive, and then for the coordinator to answer.
     pub timeout: Duration,
+    /// Time for the head of a request to arrive, and between two requests.
+    pub head_timeout: Duration,
+    /// How long the other side may take nothing of an answer.
+    pub stall_timeout: Duration,
+    /// Connections open at once; more wait in the system's queue.
+    pub connections_max: usize,
     /// Requests worked on at once; more are told to come back.
     pub requests_max: usize,
+    /// Updates and records in memory at once; more are told to come back.
+    pub uploads_max: usize,
+    /// Bytes of those, and of blobs that are being given out; at least one of each is taken however long it is.
+    pub upload_bytes_max: usize,
+    /// Signed requests of a member in the long run; more are told when to come back.
+    pub member_requests_per_second: u32,
+    /// Signed requests of a member at once.
+    pub member_requests_burst: u32,
 }
 
 impl HttpServerOptions {
-    /// The usual limits at an address: the largest model there is, from 64 members at once.
+    /// The usual limits at an address: the largest model there is, four of them in memory at once.
     #[must_use]
     pub fn at(listen: SocketAddr) -> Self {
         Self {
@@ -53,7 +67,15 @@ impl HttpServerOptions {
             update_bytes_max: 65 << 20,
             blob_bytes_max: 65 << 20,
             timeout: Duration::from_secs(60),
+            head_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
+            connections_max: 1_024,
             requests_max: 256,
+            uploads_max: 32,
+            upload_bytes_max: 4 * (65 << 20),
+            member_requests_per_second: 256,
+            // The longest update in parts, and all else in a round.
+            member_requests_burst: 2_048,
         }
     }
 }
@@ -122,14 +144,9 @@ impl HttpMembers {
         })?;
         let (sender, deliveries) = sync_channel(DELIVERIES_MAX);
         let shared = Arc::new(Shared::new(options, blobs, clock, sender));
-        let service = router(shared.clone()).into_make_service_with_connect_info::<Peer>();
-        // It ends with the runtime; an error before that would be of one connection, which axum deals with.
-        runtime.spawn(async move {
-            let _ = match config {
-                Some(config) => serve(TlsListener::start(listener, config), service).await,
-                None => serve(listener, service).await,
-            };
-        });
+        let service = router(shared.clone());
+        let traffic = Arc::clone(&shared.traffic);
+        runtime.spawn(serve(listener, config, service, options, traffic));
         Ok(Self {
             address,
             scheme,
@@ -143,6 +160,12 @@ impl HttpMembers {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it carries and refuses.
+    #[must_use]
+    pub fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.shared.traffic)
     }
 
     /// The same as members name it.

@@ -4,16 +4,14 @@ mod masked;
 
 use std::time::Duration;
 
-use counterweight_primitives::{MemberIndex, Round, UnixMillis};
+use counterweight_primitives::{MemberIndex, Round};
 use counterweight_provenance::blobs::BlobError;
 
 use super::{
     Answer, ClientError, CoordinatorClient, Member, MemberError, MemberEvent, MemberOutcome, PreparedUpdate,
+    patience::{PAUSES, Patience},
 };
 use crate::{clock::Clock, ledger::Phase, round::Refusal};
-
-/// First pause after a failure, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 /// How patient a member is.
 #[derive(Debug, Clone, Copy)]
@@ -199,51 +197,51 @@ impl Run<'_> {
     fn upload(&mut self, prepared: &PreparedUpdate) -> Result<(), MemberError> {
         let PreparedUpdate { round, member, .. } = *prepared;
         let doing = "handing over the update";
-        let UnixMillis(since) = self.clock.now();
-        let (mut wait, longest) = PAUSES;
-        loop {
-            let error = match self.client.upload(member, round, &prepared.bytes) {
-                Ok(Answer::Stored | Answer::AlreadyStored) => break,
+        self.retry_while_open(
+            doing,
+            round,
+            |run| match run.client.upload(member, round, &prepared.bytes)? {
                 // The coordinator's view of the ledger may be a block behind this one; or the round expired and was
                 // opened again, and wants its commitment anew.
-                Ok(Answer::Refused(Refusal::NotCommitted { .. })) => {
-                    self.patiently("committing the update", |run| run.member.commit(prepared))?;
-                    self.clock.pause(PAUSES.0);
-                    continue;
+                Answer::Refused(Refusal::NotCommitted { .. }) => {
+                    run.patiently("committing the update", |run| run.member.commit(prepared))?;
+                    Err(unseen())
                 }
-                Ok(Answer::Refused(refusal)) => MemberError::Refused { round, refusal },
-                Ok(Answer::Unavailable) => {
-                    let source = "it is busy".into();
-                    ClientError::Unreachable {
-                        endpoint: "the coordinator".to_owned(),
-                        source,
-                    }
-                    .into()
-                }
-                Err(error) => error.into(),
-            };
+                answer => Ok(answer),
+            },
             // The answer to an earlier attempt may have been lost, and the round closed with the update in it.
-            if self.patiently(doing, |run| run.member.survived(round, member))? {
-                break;
+            |run| run.patiently(doing, |run| run.member.survived(round, member)),
+        )?;
+        (self.observer)(&MemberEvent::Uploaded { round });
+        Ok(())
+    }
+
+    /// Hands something of a round over, again while that may help, the round is open and `is_settled` does not say that there
+    /// is no need.
+    fn retry_while_open(
+        &mut self,
+        doing: &'static str,
+        round: Round,
+        mut hand_over: impl FnMut(&mut Self) -> Result<Answer, MemberError>,
+        mut is_settled: impl FnMut(&mut Self) -> Result<bool, MemberError>,
+    ) -> Result<(), MemberError> {
+        let mut patience = self.patience();
+        loop {
+            let error = match hand_over(self) {
+                Ok(Answer::Stored | Answer::AlreadyStored) => return Ok(()),
+                Ok(Answer::Refused(refusal)) => MemberError::Refused { round, refusal },
+                Ok(Answer::Unavailable) => busy("it cannot answer at present"),
+                Err(error) => error,
+            };
+            if is_settled(self)? {
+                return Ok(());
             }
             let state = self.patiently(doing, |run| run.member.state(doing))?;
             if !state.round_open || state.round != round {
                 return Err(MemberError::RoundNotOpen { round });
             }
-            let waited = Duration::from_millis(self.clock.now().0.saturating_sub(since));
-            if !error.is_retryable() || waited >= self.options.patience {
-                return Err(error);
-            }
-            (self.observer)(&MemberEvent::Retrying {
-                doing,
-                reason: error.with_causes(),
-                wait,
-            });
-            self.clock.pause(wait);
-            wait = (wait * 2).min(longest);
+            self.pause_after(&mut patience, doing, error)?;
         }
-        (self.observer)(&MemberEvent::Uploaded { round });
-        Ok(())
     }
 
     /// Tries again while that may help, with growing pauses.
@@ -252,26 +250,56 @@ impl Run<'_> {
         doing: &'static str,
         mut attempt: impl FnMut(&mut Self) -> Result<T, MemberError>,
     ) -> Result<T, MemberError> {
-        let UnixMillis(since) = self.clock.now();
-        let (mut wait, longest) = PAUSES;
+        let mut patience = self.patience();
         loop {
-            let error = match attempt(self) {
+            match attempt(self) {
                 Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            let waited = Duration::from_millis(self.clock.now().0.saturating_sub(since));
-            if !error.is_retryable() || waited >= self.options.patience {
-                return Err(error);
+                Err(error) => self.pause_after(&mut patience, doing, error)?,
             }
-            (self.observer)(&MemberEvent::Retrying {
-                doing,
-                reason: error.with_causes(),
-                wait,
-            });
-            self.clock.pause(wait);
-            wait = (wait * 2).min(longest);
         }
     }
+
+    fn patience(&self) -> Patience {
+        let setup = &self.member.setup;
+        let who = [setup.study.0.to_le_bytes(), setup.dataset.0.to_le_bytes()].concat();
+        Patience::begin(self.clock.now(), self.options.patience, &who)
+    }
+
+    /// Waits before another attempt; gives the error back where none would help, or it took too long.
+    fn pause_after(
+        &mut self,
+        patience: &mut Patience,
+        doing: &'static str,
+        error: MemberError,
+    ) -> Result<(), MemberError> {
+        if !error.is_retryable() {
+            return Err(error);
+        }
+        let Some(wait) = patience.pause(self.clock.now(), error.retry_after()) else {
+            return Err(error);
+        };
+        (self.observer)(&MemberEvent::Retrying {
+            doing,
+            reason: error.with_causes(),
+            wait,
+        });
+        self.clock.pause(wait);
+        Ok(())
+    }
+}
+
+/// The coordinator is there and takes nothing now.
+fn busy(reason: &str) -> MemberError {
+    MemberError::Client(ClientError::Busy {
+        endpoint: "its address".to_owned(),
+        reason: reason.to_owned(),
+        retry_after: None,
+    })
+}
+
+/// Its view of the ledger may be a block behind this one.
+fn unseen() -> MemberError {
+    busy("it has not seen the ledger yet")
 }
 
 /// Whether later rounds cannot go better either.

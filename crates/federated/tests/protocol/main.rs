@@ -3,6 +3,7 @@
 mod audit;
 mod crowd;
 mod http;
+mod limits;
 mod masked;
 mod masked_audit;
 mod masked_runs;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use counterweight_primitives::{MemberIndex, Round, UnixMillis};
+use counterweight_primitives::{MemberIndex, Round};
 
-use super::{PAUSES, Run};
+use super::{PAUSES, Run, unseen};
 use crate::{
     coordinator::Answer,
     masked::record::MaskRecord,
-    member::{ClientError, MaskedMove, MaskedOpening, MemberError, MemberEvent},
+    member::{MaskedMove, MaskedOpening, MemberError, MemberEvent},
     round::Refusal,
 };
 
@@ -84,41 +84,14 @@ impl Run<'_> {
         kind: MaskRecord,
         bytes: &[u8],
     ) -> Result<(), MemberError> {
-        let doing = "handing over a record of the masked round";
-        let UnixMillis(since) = self.clock.now();
-        let (mut wait, longest) = PAUSES;
-        loop {
-            let unreachable = |source: &str| {
-                MemberError::Client(ClientError::Unreachable {
-                    endpoint: "the coordinator".to_owned(),
-                    source: source.into(),
-                })
-            };
-            let error = match self.client.hand_over(member, round, kind, bytes) {
-                Ok(Answer::Stored | Answer::AlreadyStored) => return Ok(()),
-                // Its view of the ledger may be a block behind this one.
-                Ok(Answer::Refused(Refusal::NotCommitted { .. })) => {
-                    unreachable("it has not seen the ledger yet")
-                }
-                Ok(Answer::Refused(refusal)) => MemberError::Refused { round, refusal },
-                Ok(Answer::Unavailable) => unreachable("it is busy"),
-                Err(error) => error.into(),
-            };
-            let state = self.patiently(doing, |run| run.member.state(doing))?;
-            if !state.round_open || state.round != round {
-                return Err(MemberError::RoundNotOpen { round });
-            }
-            let waited = Duration::from_millis(self.clock.now().0.saturating_sub(since));
-            if !error.is_retryable() || waited >= self.options.patience {
-                return Err(error);
-            }
-            (self.observer)(&MemberEvent::Retrying {
-                doing,
-                reason: error.with_causes(),
-                wait,
-            });
-            self.clock.pause(wait);
-            wait = (wait * 2).min(longest);
-        }
+        self.retry_while_open(
+            "handing over a record of the masked round",
+            round,
+            |run| match run.client.hand_over(member, round, kind, bytes)? {
+                Answer::Refused(Refusal::NotCommitted { .. }) => Err(unseen()),
+                answer => Ok(answer),
+            },
+            |_| Ok(false),
+        )
     }
 }
