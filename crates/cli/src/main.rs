@@ -6,6 +6,7 @@ mod arguments;
 mod commands;
 mod error;
 mod inference;
+mod metrics;
 mod nearest;
 mod output;
 mod project;

@@ -31,6 +31,7 @@ use super::{
 use crate::{
     arguments::Seconds,
     error::{CliError, Code, with_causes},
+    metrics::{MetricsAddress, serve_log_metrics},
     output::Answer,
     training::log_signer,
 };
@@ -192,6 +193,8 @@ pub(crate) enum Command {
         /// Address to listen on
         #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
         host: IpAddr,
+        #[command(flatten)]
+        metrics: MetricsAddress,
     },
 }
 
@@ -279,6 +282,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             tokens,
             port,
             host,
+            metrics,
         } => {
             let access = serve::access(tokens.as_deref())?;
             let open = Open::new(log, origin.as_deref(), endpoint, context)?;
@@ -287,6 +291,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
                 queue: *queue,
                 merge_delay: merge_delay.0.as_secs(),
             };
+            serve_log_metrics(*metrics, log.join("log"), context)?;
             serve::run(open, batching, access, (*host, *port).into(), context)
         }
     }

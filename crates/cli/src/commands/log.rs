@@ -19,6 +19,7 @@ use counterweight_provenance::log::{LogReader, note::VerifierKey};
 use super::Context;
 use crate::{
     error::{CliError, Code},
+    metrics::MetricsAddress,
     output::Answer,
     project::Project,
     session::choose,
@@ -82,6 +83,8 @@ pub(crate) enum Command {
         /// Where to listen
         #[command(flatten)]
         listen: Listen,
+        #[command(flatten)]
+        metrics: MetricsAddress,
     },
     /// Cosign the checkpoints of others, or have yours cosigned: C2SP tlog-witness
     #[command(subcommand)]
@@ -147,8 +150,8 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         Command::Fsck { log, url, vkey } => {
             check::fsck(log.as_deref(), url.as_deref(), vkey.as_deref(), context)
         }
-        Command::Serve { log, listen } => {
-            serve::log(&Place::find(log.as_deref(), context)?, *listen, context)
+        Command::Serve { log, listen, metrics } => {
+            serve::log(&Place::find(log.as_deref(), context)?, *listen, *metrics, context)
         }
         Command::Witness(Witness::Start {
             name,

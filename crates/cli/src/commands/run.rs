@@ -1,5 +1,6 @@
 //! `cw run`: training runs.
 
+mod bond;
 mod compare;
 mod sums;
 mod watch;
@@ -37,6 +38,13 @@ pub(crate) enum Command {
         /// The run's number [default: the newest]
         run: Option<u64>,
     },
+    /// As the coordinator of a masked run, show every block that is demanded, until the bond is back
+    Guard(bond::Guard),
+    /// As the coordinator of a masked run, take the bond behind its sums back
+    ReleaseBond {
+        /// The run's number [default: the newest]
+        run: Option<u64>,
+    },
     /// Follow a run until it ends, with its curves
     Watch {
         /// The run's number [default: the newest]
@@ -56,7 +64,10 @@ pub(crate) enum Command {
 /// Those of the chain.
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliError> {
     let project = Project::open(&context.global)?;
-    let session = Session::open(&project, context)?;
+    let mut session = Session::open(&project, context)?;
+    if let Command::Guard(arguments) = command {
+        arguments.metrics.watch(&mut session, context)?;
+    }
     let contracts = session.contracts()?;
     match command {
         Command::List => list(&session, &contracts),
@@ -66,6 +77,13 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         }
         Command::AnswerSums { run } => {
             sums::answer(&session, &contracts, wanted_run(&contracts, *run)?, context)
+        }
+        Command::Guard(arguments) => {
+            let run = wanted_run(&contracts, arguments.run())?;
+            bond::guard(&session, &contracts, run, arguments, context)
+        }
+        Command::ReleaseBond { run } => {
+            bond::release(&session, &contracts, wanted_run(&contracts, *run)?, context)
         }
         Command::Watch { run } => {
             let run = wanted_run(&contracts, *run)?;

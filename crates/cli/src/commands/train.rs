@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::{
     error::{CliError, Code},
+    metrics::MetricsAddress,
     output::{Answer, Cell, Table},
     project::Project,
     session::{Assets, Contracts, Session},
@@ -51,6 +52,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ADDR", requires = "listen",
           default_value_t = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8545)))]
     rpc: SocketAddr,
+    #[command(flatten)]
+    metrics: MetricsAddress,
     /// Leave an interrupted run as it is and open a new study
     #[arg(long)]
     fresh: bool,
@@ -65,7 +68,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
     let (outcome, session, contracts, trained) = if context.global.dry_run {
         return plan(&project, context);
     } else {
-        let session = Session::begin(&project, context)?;
+        let mut session = Session::begin(&project, context)?;
+        arguments.metrics.watch(&mut session, context)?;
         let (contracts, trained) = train(&session, arguments, context)?;
         (
             trained.outcome,
@@ -291,6 +295,9 @@ fn listen(
         std::sync::Arc::clone(&session.blobs) as _,
         std::sync::Arc::new(SystemClock),
     )?;
+    if let Some(metrics) = &session.metrics {
+        metrics.watch_traffic(transport.traffic());
+    }
     let verb = if opened.resumed { "Resumed" } else { "Opened" };
     console.did(
         verb,
@@ -320,6 +327,7 @@ fn listen(
         &mut transport,
         options,
         Watcher::new(names, context),
+        context,
     )?;
     let seconds = started.elapsed().as_secs_f64();
     let comparison = compare(&outcome.model, &opened.terms, &[], rows)?;
@@ -413,6 +421,13 @@ fn answer(
         .find(|member| !member.claimed && member.reward.0 > 0)
     {
         next.push(format!("{cw} claim {}", member.name));
+    }
+    let masks = summary
+        .terms
+        .as_ref()
+        .is_some_and(|terms| terms.masking.is_some());
+    if masks && summary.state.bond.0 > 0 {
+        next.push(format!("{cw} run guard {}", summary.study));
     }
     let answer = answer.table(summary.table(contracts)).gap().fields([
         ("model", Cell::text(model)),

@@ -85,6 +85,10 @@ catalogue! {
     TrainerUnfit = "CW3201", Unusable;
     TrainerFailed = "CW3202", Missing;
     PrivacySpent = "CW3301", Refused;
+    BondHeld = "CW3501", Missing;
+    BondLost = "CW3502", Refused;
+    BlockNotShown = "CW3503", Missing;
+    NoBond = "CW3504", Unusable;
     NetworkUnusable = "CW4001", Unusable;
     InputUnfit = "CW4002", Unusable;
     ProofRefused = "CW4101", No;

@@ -1,6 +1,6 @@
 //! What the chain, its contracts and its keys answer, in our words.
 
-use counterweight_chain::{deploy::DeployError, keys::KeyError, network::ChainError};
+use counterweight_chain::{deploy::DeployError, guard::GuardError, keys::KeyError, network::ChainError};
 use counterweight_federated::ledger::LedgerError;
 
 use super::{CliError, Code, with_causes};
@@ -109,6 +109,18 @@ impl From<LedgerError> for CliError {
             LedgerError::Refused { name, reason } => refused(name, reason),
             LedgerError::Unreachable(source) => unreachable_ledger(source.as_ref()),
             LedgerError::Malformed { .. } => malformed(&error),
+            _ => Self::new(Code::Fault, with_causes(&error)),
+        }
+    }
+}
+
+impl From<GuardError> for CliError {
+    fn from(error: GuardError) -> Self {
+        match error {
+            GuardError::NoBond { study } => Self::new(Code::NoBond, format!("run {study} has no bond"))
+                .why("it masks nothing, or its terms ask for no bond")
+                .fix(format!("cw run show {study}")),
+            GuardError::Ledger(error) => error.into(),
             _ => Self::new(Code::Fault, with_causes(&error)),
         }
     }

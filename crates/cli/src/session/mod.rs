@@ -26,6 +26,7 @@ use crate::{
     commands::Context,
     error::{CliError, Code},
     inference::ceremony_tau,
+    metrics::StudyMetrics,
     project::{Folders, Project},
 };
 
@@ -48,6 +49,8 @@ pub(crate) struct Session<'a> {
     pub(crate) blobs: Arc<BlobStore>,
     /// Keys that were opened.
     pub(crate) keys: Keyring,
+    /// Who watches, where that was asked for.
+    pub(crate) metrics: Option<Arc<StudyMetrics>>,
 }
 
 /// Contracts, and the token that budgets are in.
@@ -100,6 +103,7 @@ impl<'a> Session<'a> {
             embedded,
             blobs: Arc::new(blobs),
             keys,
+            metrics: None,
         })
     }
 

@@ -3,7 +3,10 @@
 use std::{
     fs,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Sender, channel},
+    },
     time::Duration,
 };
 
@@ -21,7 +24,7 @@ use counterweight_federated::{
 };
 use counterweight_primitives::{MemberIndex, StudyId};
 
-use super::{Membership, Opened, trainers::trainer_of};
+use super::{Membership, Opened, guard_of, keep_guard, trainers::trainer_of};
 use crate::{
     commands::Context,
     error::{CliError, Code},
@@ -121,13 +124,18 @@ pub(crate) fn simulate(
         &mut transport,
         options,
         Watcher::new(names, context),
+        context,
     )
 }
 
-/// Runs a study to its end with members behind `transport`.
+/// Runs a study to its end with members behind `transport`. Demands for blocks of its sums are answered meanwhile.
 ///
 /// # Errors
 /// Those of the coordinator.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is used once, and a struct for them would be made only here"
+)]
 pub(crate) fn run(
     session: &Session<'_>,
     sponsor: &ContractLedger,
@@ -136,6 +144,7 @@ pub(crate) fn run(
     transport: &mut dyn Members,
     options: CoordinatorOptions,
     mut watcher: Watcher<'_>,
+    context: &Context,
 ) -> Result<StudyOutcome, CliError> {
     let mut journal =
         FileJournal::open(&runs_folder(session)?.join(format!("study-{}.journal", opened.study)))?;
@@ -150,9 +159,36 @@ pub(crate) fn run(
         blobs: &*session.blobs,
         journal: &mut journal,
         clock: &SystemClock,
-        observer: &mut |event| watcher.see(event),
+        observer: &mut |event| {
+            watcher.see(event);
+            if let Some(metrics) = &session.metrics {
+                metrics.see(event);
+            }
+        },
     };
-    Ok(Coordinator::new(plan, options, environment).run(transport)?)
+    let coordinator = Coordinator::new(plan, options, environment);
+    let metrics = session.metrics.as_deref();
+    std::thread::scope(|scope| {
+        // Dropped when the study is through, which ends those who watch it.
+        let mut stops: Vec<Sender<()>> = Vec::new();
+        let mut stop = || {
+            let (stop, stopped) = channel();
+            stops.push(stop);
+            stopped
+        };
+        if opened.terms.masking.is_some() {
+            // From the first posted sum on, blocks may be demanded, and silence costs the bond.
+            let (guard, stopped) = (guard_of(session, sponsor, opened.study), stop());
+            scope.spawn(move || keep_guard(&guard, &stopped, metrics, context));
+        }
+        if let Some(metrics) = metrics {
+            let stopped = stop();
+            scope.spawn(move || metrics.look(sponsor, opened.study, &stopped));
+        }
+        let outcome = coordinator.run(transport);
+        drop(stops);
+        Ok(outcome?)
+    })
 }
 
 /// Those that joined, in the order of their indices.

@@ -1,6 +1,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 //! Runs `cw` in a copy of the example, with a home of its own.
 
+pub(crate) mod masked_trial;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},

@@ -12,6 +12,7 @@ use super::{Listen, Place, parse_key, write::owner};
 use crate::{
     commands::Context,
     error::{CliError, Code, with_causes},
+    metrics::{MetricsAddress, serve_log_metrics},
     output::Answer,
 };
 
@@ -19,8 +20,14 @@ use crate::{
 const KEY_DOMAIN: &str = "counterweight/witness-key/v1";
 
 /// Serves a log until it is stopped.
-pub(super) fn log(place: &Place, listen: Listen, context: &Context) -> Result<Answer, CliError> {
+pub(super) fn log(
+    place: &Place,
+    listen: Listen,
+    metrics: MetricsAddress,
+    context: &Context,
+) -> Result<Answer, CliError> {
     let key = place.key()?;
+    serve_log_metrics(metrics, place.folder.clone(), context)?;
     let server = start(listen, Some(place), None)?;
     let url = format!("http://{}", server.address());
     context.emit(
