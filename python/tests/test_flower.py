@@ -4,14 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-import counterweight as cw
-
-flwr = pytest.importorskip("flwr")
 from flwr.client import NumPyClient
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+
+import counterweight as cw
 
 
 # From here to the next line of dashes: as Flower's own scikit-learn example writes a client, and knowing nothing of us.

@@ -31,8 +31,8 @@ def torch_python() -> str:
     return found.stdout.strip()
 
 
-@pytest.mark.skipif(shutil.which(CW) is None, reason=f"{CW} is not built: cargo test --no-run")
 def test_pytorch_scikit_learn_and_built_in_members_train_one_model(tmp_path: Path) -> None:
+    assert shutil.which(CW), f"{CW} is not built: cargo build, or name it in CW_BINARY"
     torch = torch_python()
     project = tmp_path / "study"
     shutil.copytree(ROOT / "examples/breast-cancer", project, ignore=shutil.ignore_patterns(".counterweight"))

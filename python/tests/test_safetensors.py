@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import numpy as reference
 
 import counterweight as cw
 from counterweight import _native
@@ -35,7 +36,6 @@ def test_spoilt_files_are_refused(spoil: object) -> None:
 
 
 def test_the_reference_package_reads_ours_and_we_its(tmp_path: Path) -> None:
-    reference = pytest.importorskip("safetensors.numpy")
     arrays = {"w": np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32), "b": np.zeros(3, np.float32)}
     read = reference.load(cw.save(arrays))
     assert {name: value.tolist() for name, value in read.items()} == {k: v.tolist() for k, v in arrays.items()}

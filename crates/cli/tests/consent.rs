@@ -306,7 +306,7 @@ fn a_withdrawal_that_the_registry_denied_for_a_while_is_found_and_named() {
             "{finding}"
         );
     }
-    // Asked about the clinic that did nothing wrong, the answer is the same: the run is one.
+    // Asked about the one clinic alone, the answer is the same.
     let told = project
         .run(&["verify", "consent", "clinic-c", "--json"])
         .ends(1)
