@@ -7,12 +7,12 @@
 mod code;
 mod steps;
 
-use std::io::Write as _;
 use std::path::Path;
 
 use alloy_primitives::{U256, hex};
 use alloy_sol_types::{SolCall, SolEvent as _};
 use counterweight_primitives::Address;
+use counterweight_provenance::durable::{Readers, replace_file};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::address::{from_evm, to_evm};
@@ -508,15 +508,7 @@ fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), DeployError> {
     let write = || {
         let mut text = serde_json::to_vec_pretty(value)?;
         text.push(b'\n');
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            std::fs::create_dir_all(parent)?;
-        }
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".new");
-        let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
+        replace_file(path, &text, Readers::Anyone)
     };
     write().map_err(|e| file_error(path, e))
 }

@@ -8,7 +8,7 @@ mod canonical_form;
 pub mod consent;
 pub mod content;
 pub mod decision;
-mod durable;
+pub mod durable;
 pub mod ledger;
 pub mod lineage;
 pub mod log;
