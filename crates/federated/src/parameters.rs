@@ -11,6 +11,9 @@ use crate::architecture::{Architecture, ArchitectureError, Tensors};
 /// Names the form and version of a model file.
 pub const FORMAT: &str = "counterweight/model/v1";
 
+/// Longest model file there is: 2^24 numbers of four bytes, and room for its header. Updates are no longer.
+pub const MODEL_BYTES_MAX: u64 = 65 << 20;
+
 /// Longest header read: the most tensors with the longest names need less. Nine layers need less than 2 KiB.
 pub const MOST_HEADER_BYTES: usize = 1 << 19;
 

@@ -1,6 +1,9 @@
 //! A model that was trained here, as a network that can be quantised.
 
-use counterweight_federated::study::schema::{LabelRule, Role, Standardise};
+use counterweight_federated::{
+    parameters::MODEL_BYTES_MAX,
+    study::schema::{LabelRule, Role, Standardise},
+};
 use counterweight_inference::{Description, FloatNetwork, Imported, import_model_file};
 
 use crate::{
@@ -9,9 +12,6 @@ use crate::{
     session::{Asset, Session},
     training::read_holdout,
 };
-
-/// Largest model that is read.
-const MODEL_BYTES: u64 = 65 << 20;
 
 /// A trained model in floating point, with rows to calibrate it on.
 pub(crate) struct Trained {
@@ -42,7 +42,7 @@ pub(crate) fn from_asset(
         )
         .why(why)
     };
-    let bytes = session.blobs.get(&asset.record.asset.content, MODEL_BYTES)?;
+    let bytes = session.blobs.get(&asset.record.asset.content, MODEL_BYTES_MAX)?;
     let Imported { network, task, .. } = import_model_file(&bytes).map_err(|error| {
         unusable(with_causes(&error)).fix("train it with activation = \"relu\" in [model]")
     })?;

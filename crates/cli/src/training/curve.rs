@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use counterweight_federated::{
     ledger::RoundRecord,
-    parameters::Parameters,
+    parameters::{MODEL_BYTES_MAX, Parameters},
     study::terms::PublicTerms,
     table::{Dataset, HoldoutRows},
     training::evaluate,
@@ -15,9 +15,6 @@ use serde_json::{Value, json};
 use crate::{project::Project, session::Session};
 
 use super::read_holdout;
-
-/// Longest model file read.
-const MODEL_BYTES: u64 = 65 << 20;
 
 /// Judges results of rounds, each once.
 pub(crate) struct Judge {
@@ -78,7 +75,7 @@ impl Judge {
 }
 
 fn judge(session: &Session<'_>, result: &ContentDigest, rows: &Dataset) -> Option<(f64, f64)> {
-    let bytes = session.blobs.get(result, MODEL_BYTES).ok()?;
+    let bytes = session.blobs.get(result, MODEL_BYTES_MAX).ok()?;
     let model = Parameters::from_safetensors(&bytes).ok()?;
     let metrics = evaluate(&model, rows).ok()?;
     Some((metrics.loss, metrics.accuracy))

@@ -24,6 +24,7 @@ use crate::{
     blobs::Blobs,
     clock::Clock,
     coordinator::{Delivery, Members, Notice},
+    parameters::MODEL_BYTES_MAX,
 };
 
 /// Deliveries that wait for the coordinator. A member whose delivery finds no room is told to come back.
@@ -64,15 +65,15 @@ impl HttpServerOptions {
     pub fn at(listen: SocketAddr) -> Self {
         Self {
             listen,
-            update_bytes_max: 65 << 20,
-            blob_bytes_max: 65 << 20,
+            update_bytes_max: MODEL_BYTES_MAX as usize,
+            blob_bytes_max: MODEL_BYTES_MAX,
             timeout: Duration::from_secs(60),
             head_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
             connections_max: 1_024,
             requests_max: 256,
             uploads_max: 32,
-            upload_bytes_max: 4 * (65 << 20),
+            upload_bytes_max: 4 * MODEL_BYTES_MAX as usize,
             member_requests_per_second: 256,
             // The longest update in parts, and all else in a round.
             member_requests_burst: 2_048,

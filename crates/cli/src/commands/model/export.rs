@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use counterweight_federated::parameters::MODEL_BYTES_MAX;
 use counterweight_provenance::ledger::AssetKind;
 use counterweight_standards::export::{
     BomVersion, annex_iv, ipfs_address, lineage_picture, ml_bom, model_card, prov, token_metadata,
@@ -16,9 +17,6 @@ use crate::{
     project::Project,
     session::{Asset, Assets, Session},
 };
-
-/// Largest model that is exported.
-const MODEL_BYTES: u64 = 65 << 20;
 
 /// What to write.
 #[derive(Debug, clap::Args)]
@@ -84,7 +82,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
     let assets = Assets::read(&contracts, &session.blobs)?;
     let asset = assets.find(AssetKind::Model, &arguments.name.0)?;
     let bytes = if arguments.format == Format::Safetensors {
-        session.blobs.get(&asset.record.asset.content, MODEL_BYTES)?
+        session.blobs.get(&asset.record.asset.content, MODEL_BYTES_MAX)?
     } else {
         let graph = assets.lineage()?;
         let dossier = export::dossier(&session, &contracts, &graph, asset, context)?;

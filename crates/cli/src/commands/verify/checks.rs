@@ -7,6 +7,7 @@ use counterweight_federated::{
     audit::{Audit, CheckKind, HoldoutFile, PublishedModel, Verdict},
     blobs::Blobs,
     ledger::StudyReader as _,
+    parameters::MODEL_BYTES_MAX,
     study::FileFormat,
 };
 use counterweight_primitives::{Address, ContentDigest, StudyId};
@@ -21,9 +22,6 @@ use crate::{
     session::{Asset, Assets},
     training::LogCheck,
 };
-
-/// Largest model that is read.
-const MODEL_BYTES: u64 = 65 << 20;
 
 /// Looks for the log's statement of a kind, by an account, about bytes.
 pub(crate) type LogSource<'a> = dyn Fn(Address, &str, ContentDigest) -> Result<LogCheck, CliError> + 'a;
@@ -65,7 +63,7 @@ pub(crate) fn model_checks(
         sources,
         "weights",
         model.record.asset.content,
-        MODEL_BYTES,
+        MODEL_BYTES_MAX,
     )];
     checks.push(manifest_check(sources, "manifest", model));
     let study = (1..=sources.reader.study_count()?)
