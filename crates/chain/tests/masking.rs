@@ -3,21 +3,30 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use counterweight_chain::ledger::ContractLedger;
 use counterweight_federated::blobs::MemoryBlobs;
-use counterweight_federated::ledger::masking::{MaskDealing, MaskLedger as _, MaskReader as _};
-use counterweight_federated::ledger::{StudyLedger as _, StudyReader as _};
+use counterweight_federated::clock::ManualClock;
+use counterweight_federated::ledger::masking::{MaskDealing, MaskLedger as _, MaskReader as _, MaskSetting};
+use counterweight_federated::ledger::{StudyLedger, StudyReader as _, StudyTerms};
 use counterweight_federated::masking::PublicKey;
 use counterweight_federated::masking::refutation::{
     NextStep, Refutation, next_step, open_block, refute, refute_block,
 };
 use counterweight_federated::masking::roots::vector_leaves;
 use counterweight_federated::member_set::MemberSet;
+use counterweight_federated::memory::MemoryLedger;
 use counterweight_federated::privacy::MicroEpsilon;
-use counterweight_primitives::{Amount, ContentDigest, MemberIndex, Sha256Digest};
-use counterweight_provenance::ledger::LedgerError;
+use counterweight_primitives::{
+    Address, Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Sha256Digest, StudyId,
+    UnixMillis, UnixSeconds,
+};
+use counterweight_provenance::ledger::{ConsentLedger as _, LedgerError};
+use counterweight_provenance::purpose::PurposeSet;
 use counterweight_testkit::{MaskedOpening, MaskedStudy};
+use rand_core::SeedableRng as _;
 use support::{Deployed, TestChain, masked_study};
 
 on_every_chain! {
@@ -287,4 +296,239 @@ fn an_expired_masked_round_starts_again(chain: &dyn TestChain) {
     s.post(again.round, &again.sum);
     assert_eq!(s.coordinator.mask_rounds(s.study).unwrap().len(), 1);
     assert!(s.record(again.round).sums.is_some());
+}
+
+/// Takes wrong steps and right ones in turn; the names of the refusals, and "done".
+fn steps(
+    coordinator: &dyn StudyLedger,
+    members: &[&dyn StudyLedger],
+    study: StudyId,
+    pass: &dyn Fn(u64),
+) -> Vec<(&'static str, String)> {
+    let round = coordinator.open_round(study, digest("base")).unwrap();
+    let masks = |ledger: usize| members[ledger].masking().unwrap();
+    let lead = coordinator.masking().unwrap();
+    let mut said = Vec::new();
+    let mut told = |what, result: Result<(), LedgerError>| {
+        let name = match result {
+            Ok(()) => "done".to_owned(),
+            Err(LedgerError::Refused { name, .. }) => name,
+            Err(error) => panic!("{what}: {error}"),
+        };
+        said.push((what, name));
+    };
+    let key = |seed: u8| {
+        let draft = counterweight_federated::masking::Group {
+            context: [0; 32],
+            size: 5,
+            degree: 4,
+            threshold: 3,
+            fewest_survivors: 3,
+            coordinates: 37,
+        };
+        let mut random = rand_chacha::ChaCha20Rng::from_seed([seed; 32]);
+        let place = counterweight_federated::masking::Place(0);
+        let member = counterweight_federated::masking::Member::new(&draft, place, &mut random);
+        member.unwrap().announcement().key
+    };
+    let mut order_four = [0; 32];
+    order_four[0] = 1;
+    let mut prime = [0xff; 32];
+    (prime[0], prime[31]) = (0xed, 0x7f);
+    for weak in [[0; 32], order_four, prime, [0xff; 32]] {
+        told(
+            "weak key",
+            masks(0).announce_key(study, round, at(0), &PublicKey(weak)),
+        );
+    }
+    told(
+        "key of another",
+        masks(0).announce_key(study, round, at(1), &key(0)),
+    );
+    for member in 0..4 {
+        told(
+            "key",
+            masks(member).announce_key(study, round, at(member), &key(member as u8)),
+        );
+    }
+    told("second key", masks(0).announce_key(study, round, at(0), &key(9)));
+    told("too few drawn", lead.draw_groups(study, round));
+    let dealing = |member, record: &str, root| MaskDealing {
+        member: at(member),
+        record: match record {
+            "" => ContentDigest([0; 32]),
+            text => digest(text),
+        },
+        shares_root: Sha256Digest([root; 32]),
+    };
+    let deal = |member: usize, record, root| {
+        masks(member).commit_dealing(study, round, &dealing(member, record, root))
+    };
+    told("dealing before the draw", deal(0, "dealing", 1));
+    told("key", masks(4).announce_key(study, round, at(4), &key(4)));
+    // The sixth was not asked in time.
+    pass(151);
+    told("late key", masks(5).announce_key(study, round, at(5), &key(5)));
+    told("draw", lead.draw_groups(study, round));
+    told("second draw", lead.draw_groups(study, round));
+    told("dealing of nothing", deal(0, "", 1));
+    told("dealing without a root", deal(0, "dealing", 0));
+    told("dealing of who announced nothing", deal(5, "dealing", 1));
+    for member in 0..5 {
+        told("dealing", deal(member, "dealing", 1));
+    }
+    told("second dealing", deal(0, "dealing", 1));
+    let upload =
+        |member: usize, root| masks(member).commit_upload(study, round, at(member), Sha256Digest([root; 32]));
+    told("vector without a root", upload(0, 0));
+    told(
+        "survivors before vectors",
+        lead.fix_survivors(study, round, MemberSet::first(3)),
+    );
+    for (member, ledger) in members.iter().enumerate().take(4) {
+        told("vector", upload(member, 1));
+        if member < 3 {
+            told(
+                "update",
+                ledger.commit_update(study, round, at(member), digest("update")),
+            );
+        }
+    }
+    told("second vector", upload(0, 1));
+    pass(450);
+    told("late vector", upload(4, 1));
+    told(
+        "survivors by another",
+        masks(0).fix_survivors(study, round, MemberSet::first(3)),
+    );
+    told("no survivors", lead.fix_survivors(study, round, MemberSet::EMPTY));
+    // Its vector is there, its update is not.
+    told(
+        "survivors without an update",
+        lead.fix_survivors(study, round, MemberSet::first(4)),
+    );
+    told(
+        "too few survivors",
+        lead.fix_survivors(study, round, MemberSet::first(2)),
+    );
+    told(
+        "shares before survivors",
+        masks(0).commit_unmasking(study, round, at(0), digest("shares")),
+    );
+    told("survivors", lead.fix_survivors(study, round, MemberSet::first(3)));
+    told(
+        "second survivors",
+        lead.fix_survivors(study, round, MemberSet::first(3)),
+    );
+    let shares = |member: usize| masks(member).commit_unmasking(study, round, at(member), digest("shares"));
+    told("shares of who did not survive", shares(3));
+    told("shares", shares(0));
+    told("second shares", shares(0));
+    let post = |roots: &[u8]| {
+        let roots: Vec<_> = roots.iter().map(|root| Sha256Digest([*root; 32])).collect();
+        lead.post_sums(study, round, &roots)
+    };
+    told("sums before the shares", post(&[1]));
+    pass(226);
+    told("late shares", shares(1));
+    // One of three answered, and three open a secret.
+    told("sums of too few shares", post(&[1]));
+    told("sums of no such group", post(&[1, 1]));
+    pass(75);
+    told("late sums", post(&[1]));
+    said
+}
+
+/// What tests in memory may do, the contract lets them do, and the other way about.
+#[test]
+fn the_ledger_in_memory_refuses_the_steps_that_the_contract_refuses() {
+    let chain = support::Embedded::start();
+    let deployed = Deployed::on(&chain);
+    let coordinator = deployed.ledger(0);
+    let members: Vec<_> = (1..=6).map(|index| deployed.ledger(index)).collect();
+    let token = deployed.deployment.development_token.unwrap();
+    let study = open(
+        &coordinator,
+        token,
+        members.iter().map(|member| {
+            let dataset =
+                counterweight_testkit::register_dataset(member, &format!("of {}", member.account()));
+            let purposes = PurposeSet::from_names(["research"]).unwrap();
+            member.grant(dataset, purposes, None).unwrap();
+            (member as &dyn StudyLedger, dataset)
+        }),
+    );
+    let acting: Vec<_> = members.iter().map(|member| member as &dyn StudyLedger).collect();
+    let on_chain = steps(&coordinator, &acting, study, &|seconds| chain.advance(seconds));
+
+    let clock = Arc::new(ManualClock::at(UnixMillis(1_795_305_600_000)));
+    let lead = MemoryLedger::new(clock.clone(), coordinator.account());
+    let members: Vec<_> = members
+        .iter()
+        .map(|member| lead.acting_for(member.account()))
+        .collect();
+    let study = open(
+        &lead,
+        token,
+        members.iter().map(|member| {
+            let dataset = member.register_dataset();
+            let purposes = PurposeSet::from_names(["research"]).unwrap();
+            member.grant(dataset, purposes, None).unwrap();
+            (member as &dyn StudyLedger, dataset)
+        }),
+    );
+    let acting: Vec<_> = members.iter().map(|member| member as &dyn StudyLedger).collect();
+    let pass = |seconds| clock.advance(Duration::from_secs(seconds));
+    let in_memory = steps(&lead, &acting, study, &pass);
+    assert_eq!(in_memory, on_chain);
+    assert!(on_chain.iter().filter(|(_, name)| name != "done").count() > 25);
+}
+
+/// A study of six members that masks in groups of five.
+fn open<'a>(
+    coordinator: &dyn StudyLedger,
+    token: Address,
+    members: impl Iterator<Item = (&'a dyn StudyLedger, AssetId)>,
+) -> StudyId {
+    let now = coordinator.now().unwrap().0;
+    let terms = StudyTerms {
+        coordinator: coordinator.account(),
+        token,
+        budget: Amount(0),
+        bond: Amount(0),
+        purpose: PurposeIndex(0),
+        base_model: None,
+        terms: digest("terms"),
+        min_members: 2,
+        max_members: 8,
+        rounds: 1,
+        round_seconds: 600,
+        close_seconds: 300,
+        enrol_until: UnixSeconds(now + 1_000),
+        finish_by: UnixSeconds(now + 100_000),
+        member_cap: Ppm::new(500_000).unwrap(),
+        lineage_share: Ppm::new(400_000).unwrap(),
+        epsilon_budget: None,
+        invited: Vec::new(),
+    };
+    let study = coordinator.open_study(&terms).unwrap();
+    let setting = MaskSetting {
+        group_size: 5,
+        threshold_percent: 51,
+        fewest_survivors: 3,
+        coordinates: 37,
+        bond_token: token,
+        bond: Amount(0),
+        dispute_seconds: 60,
+    };
+    coordinator
+        .masking()
+        .unwrap()
+        .configure_masking(study, &setting)
+        .unwrap();
+    for (member, dataset) in members {
+        member.join(study, dataset).unwrap();
+    }
+    coordinator.start(study).unwrap();
+    study
 }

@@ -38,6 +38,9 @@ const PASSING: [&str; 4] = ["TooEarly", "TooLate", "SameBlock", "NotDrawn"];
 /// What a coordinator learns of an open round beside the ledger.
 #[derive(Default)]
 struct Collecting {
+    /// Who was asked. Others may announce keys too, and the ledger seats them: their dealings are taken, for their neighbours' sake,
+    /// and no vector of theirs counts.
+    asked: MemberSet,
     arrived: Arrived,
     declined: BTreeMap<MemberIndex, String>,
     refused: BTreeMap<MemberIndex, Refusal>,
@@ -115,7 +118,12 @@ impl Coordinator<'_> {
             members: terms.quorum,
             groups: self.plan.terms.combination.map_or(1, |rule| rule.fewest_rows()),
         };
-        let mut collecting = Collecting::default();
+        let uninvited = MemberSet(MemberSet::first(state.members.len()).0 & !terms.asked.0);
+        let mut collecting = Collecting {
+            asked: terms.asked,
+            ..Collecting::default()
+        };
+        collecting.arrived.out = uninvited;
         let notice = self.notice(state, Some(&terms));
         members.announce(&notice);
         let mut told = false;
@@ -301,7 +309,10 @@ impl Coordinator<'_> {
                     };
                     // The root of a vector is recorded after its digest.
                     let rooted = kind != MaskRecord::Upload || view.record.uploaded_set().contains(member);
-                    if !rooted || !collecting.looked_for.insert((member, kind)) {
+                    if !rooted
+                        || !collecting.takes(member, kind)
+                        || !collecting.looked_for.insert((member, kind))
+                    {
                         continue;
                     }
                     let limit = kind.bytes_max(&drawn.group);
@@ -386,6 +397,10 @@ impl Coordinator<'_> {
                 return Ok(());
             }
         };
+        if !collecting.takes(member, kind) {
+            self.refuse(open_round, member, Refusal::NotAsked { member: member.0 }, answer);
+            return Ok(());
+        }
         let digest = ContentDigest::of(&bytes);
         let recorded = recorded_digest(&view.record, &view.commitments, member, kind);
         let drawn = groups.iter().find(|drawn| drawn.members.contains(&member));
@@ -471,6 +486,12 @@ impl Coordinator<'_> {
                 },
             }
         })
+    }
+}
+
+impl Collecting {
+    fn takes(&self, member: MemberIndex, kind: MaskRecord) -> bool {
+        self.asked.contains(member) || kind == MaskRecord::Dealing
     }
 }
 

@@ -16,6 +16,19 @@ use super::group::{Group, Place};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicKey(pub [u8; 32]);
 
+impl PublicKey {
+    /// Whether it is one that a member may announce: below 2^255 − 19, and not of small order, with which every secret would be
+    /// the same.
+    #[must_use]
+    pub fn is_strong(&self) -> bool {
+        // The prime in little-endian bytes; the sign bit is above it.
+        let mut prime = [0xff; 32];
+        (prime[0], prime[31]) = (0xed, 0x7f);
+        let below = self.0.iter().rev().lt(prime.iter().rev());
+        below && !(MontgomeryPoint(self.0) * Scalar::from(8_u8)).is_identity()
+    }
+}
+
 /// An X25519 private key, clamped.
 pub(super) struct SecretKey(Zeroizing<[u8; 32]>);
 

@@ -8,5 +8,6 @@ mod masked;
 mod masked_audit;
 mod masked_runs;
 mod privacy;
+mod sampled;
 mod simulation;
 mod support;

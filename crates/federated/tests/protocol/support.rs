@@ -66,6 +66,7 @@ pub(crate) struct Shape {
     pub(crate) aggregation: Aggregation,
     pub(crate) round_seconds: u32,
     pub(crate) masking: Option<Masking>,
+    pub(crate) members_per_round: Option<u8>,
 }
 
 impl Default for Shape {
@@ -83,6 +84,7 @@ impl Default for Shape {
             },
             round_seconds: 60,
             masking: None,
+            members_per_round: None,
         }
     }
 }
@@ -147,7 +149,7 @@ pub(crate) fn public_terms(shape: &Shape) -> PublicTerms {
         data,
         holdout: Some(ContentDigest::of(&holdout_file())),
         rounds: shape.rounds,
-        members_per_round: None,
+        members_per_round: shape.members_per_round,
         quorum: 1,
         combination: None,
         aggregation: shape.aggregation,

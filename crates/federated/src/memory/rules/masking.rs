@@ -51,6 +51,10 @@ impl Rules {
             ),
             ("coordinates", setting.coordinates > 0),
             ("disputeSeconds", setting.dispute_seconds > 0),
+            (
+                "bondToken",
+                setting.bond.0 == 0 || setting.bond_token != Address::ZERO,
+            ),
         ];
         for (field, holds) in fields {
             check(holds, || {
@@ -78,7 +82,7 @@ impl Rules {
             refused("OutOfTurn", format_args!("study: {study}, round: {round}"))
         })?;
         once(study, member, record.announced_set())?;
-        check(key.0 != [0; 32], || refused("WeakKey", ""))?;
+        check(key.is_strong(), || refused("WeakKey", ""))?;
         record.announced.push((member, key));
         Ok(())
     }
@@ -94,9 +98,6 @@ impl Rules {
         let found = self.masked(study, round)?;
         let times = found.deadlines();
         let coordinator = found.state.coordinator;
-        check(account == coordinator || now > times.announce_by, || {
-            too_early(now, UnixSeconds(times.announce_by.0 + 1))
-        })?;
         check(now <= times.deal_by, || too_late(now, times.deal_by))?;
         let size = found.mask_setting.map_or(0, |setting| setting.group_size);
         let record = found.open_mask_round()?;
@@ -106,8 +107,14 @@ impl Rules {
         let announced = record.announced_set();
         check(announced.len() >= usize::from(size), || {
             refused(
-                "TooFewMembers",
-                format_args!("count: {}, needed: {size}", announced.len()),
+                "TooFewAnnounced",
+                format_args!("announced: {}, needed: {size}", announced.len()),
+            )
+        })?;
+        check(account == coordinator || now > times.announce_by, || {
+            refused(
+                "NotCoordinator",
+                format_args!("study: {study}, caller: {account}"),
             )
         })?;
         // No blocks here: the beacon is as hard to foresee as the last key announced.
@@ -146,9 +153,8 @@ impl Rules {
         check(record.drawn.is_some(), || out_of_turn(study, round))?;
         took_step(study, member, record.announced_set())?;
         once(study, member, record.dealt_set())?;
-        check(dealing.record != ContentDigest([0; 32]), || {
-            refused("DigestMissing", "")
-        })?;
+        let named = dealing.record != ContentDigest([0; 32]) && dealing.shares_root != Sha256Digest([0; 32]);
+        check(named, || refused("DigestMissing", ""))?;
         record.dealings.push(dealing);
         Ok(())
     }
@@ -210,12 +216,12 @@ impl Rules {
         check(settled || now > times.commit_by, || {
             too_early(now, UnixSeconds(times.commit_by.0 + 1))
         })?;
-        check(
-            survivors.is_subset(committed) && survivors.is_subset(record.uploaded_set()),
-            || refused("NotSurvivors", format_args!("survivors: {}", survivors.0)),
-        )?;
-        check(!survivors.is_empty(), || {
-            refused("TooFewMembers", "count: 0, needed: 1")
+        let possible = MemberSet(committed.0 & record.uploaded_set().0);
+        check(!survivors.is_empty() && survivors.is_subset(possible), || {
+            refused(
+                "NotSurvivors",
+                format_args!("survivors: {}, possible: {}", survivors.0, possible.0),
+            )
         })?;
         for (index, group) in drawn.groups.iter().enumerate() {
             let count = group.iter().filter(|member| survivors.contains(**member)).count();
@@ -268,6 +274,7 @@ impl Rules {
         found.coordinator(study, account)?;
         let times = found.deadlines();
         check(now <= times.close_by, || too_late(now, times.close_by))?;
+        let setting = found.setting()?;
         let record = found.open_mask_round()?;
         let (Some(survivors), Some(drawn)) = (record.survivors, &record.drawn) else {
             return Err(out_of_turn(study, round));
@@ -285,8 +292,18 @@ impl Rules {
                 format_args!("count: {}, groups: {}", roots.len(), drawn.groups.len()),
             )
         })?;
+        let unmasked = record.unmasked_set();
         for (index, (group, root)) in drawn.groups.iter().zip(roots).enumerate() {
             let summed = group.iter().any(|member| survivors.contains(*member));
+            // Each who answered needs the threshold without itself.
+            let answers = group.iter().filter(|member| unmasked.contains(**member)).count();
+            let needed = setting.threshold(group.len()) + 1;
+            check(!summed || answers >= needed, || {
+                refused(
+                    "TooFewInGroup",
+                    format_args!("group: {index}, count: {answers}, needed: {needed}"),
+                )
+            })?;
             check(summed == (*root != Sha256Digest([0; 32])), || {
                 refused("WrongSums", format_args!("group: {index}"))
             })?;
