@@ -93,7 +93,8 @@ fn a_bond_is_not_released_before_its_time_and_the_refusal_says_how_long() {
     trial.finish(&opening);
     let error = trial.project.error(&release, 3);
     assert_eq!(error["facts"]["open demands"], "1");
-    let once = trial.json(&["run", "guard", "--once"], "dev-0");
+    let once = trial.arguments(&["run", "guard", "--once", "--json"], "dev-0");
+    let once = last_word(&trial.project.run(&once).ends(0));
     assert_eq!(
         (&once["bond"], &once["open_demands"]),
         (&"held".into(), &0.into())
