@@ -52,6 +52,7 @@ catalogue! {
     ROUNDS_EXPIRED = Counter "cw_rounds_expired_total" [] "Rounds that expired and were opened again";
     UPDATE_REFUSALS = Counter "cw_update_refusals_total" ["refusal"] "Updates and records that broke a rule, by rule";
     HOLDOUT_LOSS = Gauge "cw_holdout_loss" [] "Loss of the model on the hold-out after the last closed round";
+    PRIVACY_SPENT = Gauge "cw_privacy_spent_epsilon" [] "Privacy that the closed rounds spent, the ε of the study's terms";
     HTTP_CONNECTIONS = Gauge "cw_http_connections" [] "Connections of members that are open";
     HTTP_REQUESTS = Counter "cw_http_requests_total" [] "Requests of members answered";
     HTTP_RECEIVED = Counter "cw_http_received_bytes_total" [] "Bytes of bodies that members sent";

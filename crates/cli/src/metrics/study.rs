@@ -25,9 +25,9 @@ use super::{
     catalogue::{
         BOND_HELD, BUILD_INFO, CHAIN_CALL_SECONDS, CHAIN_CALLS, CHAIN_SILENT_SECONDS, DEMANDS_ANSWERED,
         DEMANDS_OPEN, DEMANDS_UNANSWERED, HOLDOUT_LOSS, HTTP_CONNECTIONS, HTTP_RECEIVED, HTTP_REFUSALS,
-        HTTP_REQUESTS, HTTP_SENT, LENT_BYTES, MEMBERS, ROUND, ROUND_ASKED, ROUND_COMMITMENTS, ROUND_LOSSES,
-        ROUND_OPEN_SECONDS, ROUND_RECORDS, ROUND_SURVIVORS, ROUNDS_CLOSED, ROUNDS_EXPIRED, ROUNDS_PLANNED,
-        UPDATE_REFUSALS, UPLOAD_BYTES, UPLOAD_BYTES_PEAK, UPLOADS_IN_FLIGHT, UPTIME,
+        HTTP_REQUESTS, HTTP_SENT, LENT_BYTES, MEMBERS, PRIVACY_SPENT, ROUND, ROUND_ASKED, ROUND_COMMITMENTS,
+        ROUND_LOSSES, ROUND_OPEN_SECONDS, ROUND_RECORDS, ROUND_SURVIVORS, ROUNDS_CLOSED, ROUNDS_EXPIRED,
+        ROUNDS_PLANNED, UPDATE_REFUSALS, UPLOAD_BYTES, UPLOAD_BYTES_PEAK, UPLOADS_IN_FLIGHT, UPTIME,
     },
     text::{Sample, page},
 };
@@ -50,6 +50,7 @@ struct Known {
     expired: u64,
     refusals: BTreeMap<String, u64>,
     loss: Option<f64>,
+    spent: Option<f64>,
     silent: Duration,
     bond: Option<(bool, u64)>,
     answered: u64,
@@ -120,6 +121,7 @@ impl StudyMetrics {
                 known.opened = None;
                 known.last = Some((summary.survivors.len(), summary.absent.len()));
                 known.loss = summary.value.as_ref().map(|value| value.loss_nano as f64 / 1e9);
+                known.spent = summary.spent.map(|spent| spent.0 as f64 / 1e6);
             }
             StudyEvent::RoundExpired { absent, .. } => {
                 known.expired += 1;
@@ -190,6 +192,7 @@ impl StudyMetrics {
         let refusals = known.refusals.iter();
         samples.extend(refusals.map(|(name, count)| UPDATE_REFUSALS.is(*count as f64).with("refusal", name)));
         samples.extend(known.loss.map(|loss| HOLDOUT_LOSS.is(loss)));
+        samples.extend(known.spent.map(|spent| PRIVACY_SPENT.is(spent)));
     }
 
     fn chain(&self, samples: &mut Vec<Sample>) {
@@ -260,6 +263,7 @@ fn carried(report: &TrafficReport, samples: &mut Vec<Sample>) {
 mod tests {
     use counterweight_federated::{
         coordinator::RoundSummary,
+        privacy::MicroEpsilon,
         round::{Absence, Refusal},
     };
     use counterweight_primitives::{ContentDigest, MemberIndex, Round};
@@ -305,7 +309,9 @@ mod tests {
             examples: 20,
             result: ContentDigest([1; 32]),
             value: None,
+            spent: Some(MicroEpsilon(250_000)),
         }));
+        has(&metrics, "cw_privacy_spent_epsilon 0.25");
         has(&metrics, "cw_rounds_closed 2");
         has(&metrics, "cw_round_open_seconds 0");
         has(&metrics, "cw_round_survivors 2");
