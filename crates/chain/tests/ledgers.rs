@@ -25,6 +25,7 @@ on_every_chain! {
     a_study_that_never_started_gives_everything_back
     an_overdue_study_pays_for_the_rounds_that_were_survived
     an_expired_round_is_opened_again
+    a_budget_of_privacy_is_kept_and_ends_a_study_early
     income_flows_up_the_lineage
     consent_ends_with_the_owner_that_gave_it
     a_log_is_anchored_and_only_grows
@@ -108,7 +109,7 @@ impl Study {
             finish_by: UnixSeconds(now + 100_000),
             member_cap: ppm(500_000),
             lineage_share: ppm(400_000),
-            epsilon_budget: None,
+            epsilon_budget: Some(MicroEpsilon(2_000_000)),
             invited: Vec::new(),
         };
         let study = sponsor.open_study(&terms).unwrap();
@@ -131,6 +132,14 @@ impl Study {
 
     /// Opens a round, commits for `who`, and closes it with them.
     fn run_round(&self, number: u32, base: &str, who: &[u8], result: &str) {
+        let round = self.open_and_commit(number, base, who);
+        let survivors = who.iter().map(|member| 1 << member).sum();
+        self.sponsor
+            .close_round(self.study, round, survivors, digest(result), MicroEpsilon::ZERO)
+            .unwrap();
+    }
+
+    fn open_and_commit(&self, number: u32, base: &str, who: &[u8]) -> Round {
         let round = self.sponsor.open_round(self.study, digest(base)).unwrap();
         assert_eq!(round, Round(number));
         for member in who {
@@ -139,10 +148,7 @@ impl Study {
                 .commit_update(self.study, round, MemberIndex(*member), update)
                 .unwrap();
         }
-        let survivors = who.iter().map(|member| 1 << member).sum();
-        self.sponsor
-            .close_round(self.study, round, survivors, digest(result), MicroEpsilon::ZERO)
-            .unwrap();
+        round
     }
 }
 
@@ -325,6 +331,39 @@ fn an_expired_round_is_opened_again(chain: &dyn TestChain) {
     assert_eq!(rounds.len(), 1);
     let who: Vec<_> = rounds[0].commitments.iter().map(|(member, _)| member.0).collect();
     assert_eq!(who, [1, 2]);
+}
+
+fn a_budget_of_privacy_is_kept_and_ends_a_study_early(chain: &dyn TestChain) {
+    let s = Study::enrolled(chain);
+    let (sponsor, study) = (&s.sponsor, s.study);
+    sponsor.start(study).unwrap();
+    let round = s.open_and_commit(1, "initial", &[0, 1]);
+    let close = |spent| sponsor.close_round(study, round, 3, digest("after 1"), MicroEpsilon(spent));
+    assert_eq!(
+        refused(close(2_000_001)),
+        "EpsilonBudgetExceeded(budget: 2000000, spent: 2000001)"
+    );
+    close(1_900_000).unwrap();
+    let state = sponsor.study(study).unwrap();
+    assert_eq!(state.epsilon_budget, Some(MicroEpsilon(2_000_000)));
+    assert_eq!(state.spent_epsilon, MicroEpsilon(1_900_000));
+    let closing = sponsor.rounds(study).unwrap().remove(0).closed.unwrap();
+    assert_eq!(closing.spent, MicroEpsilon(1_900_000));
+    let round = s.open_and_commit(2, "after 1", &[0, 1]);
+    let fallen = sponsor.close_round(study, round, 3, digest("after 2"), MicroEpsilon(1_899_999));
+    assert_eq!(
+        refused(fallen),
+        "SpentEpsilonFell(before: 1900000, given: 1899999)"
+    );
+    let contributions = [ppm(300_000), ppm(200_000), ppm(0)];
+    let finish = || sponsor.finish(study, &contributions, digest("evidence"));
+    assert!(refused(finish()).starts_with("RoundsRemain("));
+    chain.advance(901);
+    sponsor.expire_round(study).unwrap();
+    finish().unwrap();
+    let state = sponsor.study(study).unwrap();
+    assert_eq!((state.phase, state.closed_rounds), (Phase::Finished, 1));
+    assert_eq!(state.members[0].reward, Amount(300_000));
 }
 
 fn income_flows_up_the_lineage(chain: &dyn TestChain) {

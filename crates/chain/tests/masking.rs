@@ -288,6 +288,12 @@ fn an_expired_masked_round_starts_again(chain: &dyn TestChain) {
     let again = s.up_to_sums(chain);
     assert_eq!(again.round, first.round);
     let record = s.record(again.round);
+    // What was fixed is not forgotten: its sum may have been opened.
+    assert_eq!(
+        (before.fixed(), &before.fixed_before),
+        (Some(vec![4]), &Vec::new())
+    );
+    assert_eq!(record.fixed_before, [vec![4]]);
     assert_ne!(record.commit_by, before.commit_by);
     assert_ne!(
         record.drawn.as_ref().unwrap().contexts,
