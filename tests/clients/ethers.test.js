@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Contract, ContractFactory, Interface, JsonRpcProvider, Wallet, WebSocketProvider, isError, parseEther } from "ethers";
+import { Contract, ContractFactory, Interface, JsonRpcProvider, Wallet, WebSocketProvider, isError, keccak256, parseEther } from "ethers";
 import { accounts, keys, startNode, token } from "./node.js";
 
 let node, provider, wallet, contract, deployed;
@@ -38,6 +38,18 @@ test("a transfer is waited for and its event is in the receipt", async () => {
   const sent = await provider.getTransaction(receipt.hash);
   assert.equal(sent.from, accounts[0]);
   assert.equal(sent.blockNumber, receipt.blockNumber);
+});
+
+test("a proof of state begins at the block's state root", async () => {
+  const address = await contract.getAddress();
+  const proof = await provider.send("eth_getProof", [address, ["0x0", "0x1"], "latest"]);
+  const block = await provider.send("eth_getBlockByNumber", ["latest", false]);
+  assert.equal(keccak256(proof.accountProof[0]), block.stateRoot);
+  assert.equal(keccak256(await provider.getCode(address)), proof.codeHash);
+  for (const { key, value, proof: nodes } of proof.storageProof) {
+    assert.equal(keccak256(nodes[0]), proof.storageHash);
+    assert.equal(BigInt(value), BigInt(await provider.getStorage(address, key)));
+  }
 });
 
 test("events are found by query, and a filter tells of new ones", async () => {

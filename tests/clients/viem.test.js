@@ -38,6 +38,16 @@ async function send(functionName, args, fields = {}) {
   return client.waitForTransactionReceipt({ hash });
 }
 
+test("a proof of state is read", async () => {
+  const key = `0x${"2".padStart(64, "0")}`;
+  const proof = await client.getProof({ address, storageKeys: [key] });
+  assert.equal(proof.nonce, 1);
+  assert.ok(proof.accountProof.length > 0);
+  assert.equal(proof.storageProof.length, 1);
+  const stored = await client.getStorageAt({ address, slot: key });
+  assert.equal(proof.storageProof[0].value, BigInt(stored));
+});
+
 test("a token is deployed, minted and transferred", async () => {
   const contract = getContract({ address, abi, client });
   const before = await contract.read.balanceOf([accounts[1]]);

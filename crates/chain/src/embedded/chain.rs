@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alloy_consensus::{Header, Sealed, TxEnvelope};
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
+use alloy_trie::EMPTY_ROOT_HASH;
 use tokio::sync::broadcast;
 
 use super::clock::machine_seconds;
@@ -18,6 +19,34 @@ use super::{
     AppliedBlock, BlockInput, BlockTag, CallRequest, CallResult, Config, EmbeddedError, GasEstimate, Genesis,
     LogFilter, LogRecord, StoredBlock, SubmitError, TransactionPlace,
 };
+
+/// An account with the nodes of the state trie that prove it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountProof {
+    /// Transactions it sent, or contracts it made; of an account that is not there: 0, and so on.
+    pub nonce: u64,
+    /// Wei it holds.
+    pub balance: U256,
+    /// Keccak-256 of its code.
+    pub code_hash: B256,
+    /// Root of its storage.
+    pub storage_root: B256,
+    /// Nodes from the state root down.
+    pub nodes: Vec<Bytes>,
+    /// The slots that were asked for, in order.
+    pub slots: Vec<SlotProof>,
+}
+
+/// A slot with the nodes of the storage trie that prove it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotProof {
+    /// The slot.
+    pub slot: B256,
+    /// What it holds.
+    pub value: U256,
+    /// Nodes from the account's storage root down.
+    pub nodes: Vec<Bytes>,
+}
 
 /// A chain in this process. Clones share it; it may be used from any thread, and every method blocks.
 #[derive(Clone)]
@@ -352,6 +381,54 @@ impl EmbeddedChain {
             trie::prove(&state, &owner, &keccak256(slot), &mut nodes)?;
         }
         Ok(nodes)
+    }
+
+    /// The newest state's account and slots of it, each with the nodes from the root down that prove it or prove that it is not
+    /// there: what `eth_getProof` gives (EIP-1186).
+    ///
+    /// # Errors
+    /// As [`EmbeddedChain::prove`].
+    pub fn account_proof(
+        &self,
+        address: Address,
+        slots: &[B256],
+        number: Option<u64>,
+    ) -> Result<AccountProof, EmbeddedError> {
+        let state = self.sequencer.newest_state()?;
+        let newest = state.height();
+        if let Some(number) = number.filter(|number| *number != newest) {
+            return Err(EmbeddedError::StateMissing {
+                number,
+                oldest: newest,
+            });
+        }
+        let owner = keccak256(address);
+        let account = state.account(&owner)?;
+        let mut nodes = Vec::new();
+        trie::prove(&state, &B256::ZERO, &owner, &mut nodes)?;
+        let slots = slots.iter().map(|slot| {
+            let mut nodes = Vec::new();
+            let key = keccak256(slot);
+            trie::prove(&state, &owner, &key, &mut nodes)?;
+            Ok(SlotProof {
+                slot: *slot,
+                value: state.slot(&owner, &key)?,
+                nodes,
+            })
+        });
+        let slots = slots.collect::<Result<_, EmbeddedError>>()?;
+        Ok(AccountProof {
+            nonce: account.as_ref().map_or(0, |account| account.nonce),
+            balance: account.as_ref().map_or(U256::ZERO, |account| account.balance),
+            code_hash: account
+                .as_ref()
+                .map_or(KECCAK256_EMPTY, |account| account.code_hash),
+            storage_root: account
+                .as_ref()
+                .map_or(EMPTY_ROOT_HASH, |account| account.storage_root),
+            nodes,
+            slots,
+        })
     }
 
     /// Checks everything kept against itself: hashes and roots of every block, and the newest state root recomputed

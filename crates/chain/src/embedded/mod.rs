@@ -30,7 +30,7 @@ pub use block::{
     TransactionPlace, TransactionReceipt,
 };
 pub use call::{AccountOverride, CallOutcome, CallRequest, CallResult, GasEstimate};
-pub use chain::EmbeddedChain;
+pub use chain::{AccountProof, EmbeddedChain, SlotProof};
 pub use config::{Config, Mining};
 pub use error::{EmbeddedError, SubmitError};
 pub use genesis::{

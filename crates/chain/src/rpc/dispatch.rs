@@ -10,7 +10,7 @@ use super::{
     error::RpcError,
     filters::Filters,
     message::{Answer, Incoming, Params, Request, answer, write_response},
-    methods::{blocks, calls, development, fees, logs, subscriptions, transactions},
+    methods::{blocks, calls, development, fees, logs, proofs, subscriptions, transactions},
 };
 use crate::embedded::EmbeddedChain;
 
@@ -172,6 +172,7 @@ impl Dispatcher {
             "eth_getTransactionCount" => calls::transaction_count(self, params),
             "eth_getCode" => calls::code(self, params),
             "eth_getStorageAt" => calls::storage_at(self, params),
+            "eth_getProof" => proofs::get_proof(self, params),
             "eth_call" => calls::call(self, params),
             "eth_estimateGas" => calls::estimate_gas(self, params),
 

@@ -10,7 +10,8 @@
 //!   `eth_getTransactionCount` it counts what the pool holds.
 //! - `eth_estimateGas` without a block, or at `latest`, runs in the next block's environment: that is where the
 //!   transaction would run, and on an idle chain the newest block may be hours old.
-//! - Blob transactions, `eth_getProof`, `eth_createAccessList` and `eth_fillTransaction` are refused with -32601, upon
+//! - `eth_getProof` knows the newest state only: nodes of older tries are not kept.
+//! - Blob transactions, `eth_createAccessList` and `eth_fillTransaction` are refused with -32601, upon
 //!   which clients fall back to what there is.
 
 mod dispatch;

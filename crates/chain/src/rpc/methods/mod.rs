@@ -5,6 +5,7 @@ pub(super) mod calls;
 pub(super) mod development;
 pub(super) mod fees;
 pub(super) mod logs;
+pub(super) mod proofs;
 pub(super) mod subscriptions;
 pub(super) mod transactions;
 

@@ -117,7 +117,6 @@ fn what_clients_must_see_refused_is_refused() {
         "eth_fillTransaction",
         "eth_getAccountInfo",
         "anvil_nodeInfo",
-        "eth_getProof",
         "eth_createAccessList",
         "eth_sendTransaction",
         "eth_sign",

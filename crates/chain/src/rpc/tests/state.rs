@@ -376,3 +376,59 @@ fn receipts_hold_logs_with_their_place() {
     assert_eq!(log["transactionHash"], json!(hash));
     assert_eq!(log["removed"], false);
 }
+
+/// The nodes lead from the header's state root to the account, and from its storage root to the slot, as another library walks
+/// them; what is not there is proved not to be.
+#[test]
+fn proofs_lead_from_the_state_root_to_accounts_and_slots() {
+    use alloy_trie::{Nibbles, TrieAccount, proof::verify_proof};
+
+    let node = Node::new();
+    let contract = node.token();
+    node.mint(contract, node.account(0), 5);
+    let root: B256 = serde_json::from_value(
+        node.ask("eth_getBlockByNumber", json!(["latest", false]))["stateRoot"].clone(),
+    )
+    .unwrap();
+    let absent = Address::repeat_byte(0x77);
+    for address in [node.account(0), contract, absent] {
+        let proof = node.ask("eth_getProof", json!([address, ["0x2", "0x5"], "latest"]));
+        let nodes: Vec<Bytes> = serde_json::from_value(proof["accountProof"].clone()).unwrap();
+        let quantity = |value: &serde_json::Value| -> U256 { serde_json::from_value(value.clone()).unwrap() };
+        let hash = |value: &serde_json::Value| -> B256 { serde_json::from_value(value.clone()).unwrap() };
+        let account = TrieAccount {
+            nonce: quantity(&proof["nonce"]).to(),
+            balance: quantity(&proof["balance"]),
+            storage_root: hash(&proof["storageHash"]),
+            code_hash: hash(&proof["codeHash"]),
+        };
+        let expected = (address != absent).then(|| alloy_rlp::encode(account));
+        verify_proof(root, Nibbles::unpack(keccak256(address)), expected, &nodes).unwrap();
+        assert_eq!(
+            proof["balance"],
+            node.ask("eth_getBalance", json!([address, "latest"]))
+        );
+        for (place, slot) in ["0x2", "0x5"].iter().enumerate() {
+            let found = &proof["storageProof"][place];
+            assert_eq!(found["key"], *slot);
+            let value = quantity(&found["value"]);
+            let nodes: Vec<Bytes> = serde_json::from_value(found["proof"].clone()).unwrap();
+            let key = Nibbles::unpack(keccak256(B256::from(quantity(&json!(slot)))));
+            let value = (!value.is_zero()).then(|| alloy_rlp::encode(value));
+            verify_proof(account.storage_root, key, value, &nodes).unwrap();
+        }
+        // One node changed, and it leads nowhere.
+        let mut spoiled: Vec<Vec<u8>> = nodes.iter().map(|node| node.to_vec()).collect();
+        spoiled[0][3] ^= 1;
+        let spoiled: Vec<Bytes> = spoiled.into_iter().map(Bytes::from).collect();
+        let expected = (address != absent).then(|| alloy_rlp::encode(account));
+        assert!(verify_proof(root, Nibbles::unpack(keccak256(address)), expected, &spoiled).is_err());
+        assert!(
+            nodes
+                .first()
+                .is_some_and(|node| alloy_rlp::Header::decode(&mut &node[..]).is_ok())
+        );
+    }
+    // Older tries are not kept.
+    assert!(node.refusal("eth_getProof", json!([contract, [], "0x0"]))["message"].is_string());
+}
