@@ -14,6 +14,8 @@ mod erasure;
 pub mod http;
 mod keys;
 mod linear;
+#[cfg(feature = "http")]
+mod listener;
 pub mod otlp;
 #[cfg(feature = "http")]
 mod otlp_protobuf;

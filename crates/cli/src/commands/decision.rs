@@ -18,7 +18,10 @@ use std::{
 use counterweight_chain::keys::LocalKey;
 use counterweight_primitives::{Address, ContentDigest, UnixMillis};
 use counterweight_provenance::{
-    decision::{DecisionBook, Profile, ProfileDraft, SecretKey},
+    decision::{
+        DecisionBook, Profile, ProfileDraft, SecretKey,
+        http::{Listen, MOST_CLIENTS},
+    },
     log::LogReader,
     signature,
 };
@@ -187,6 +190,15 @@ pub(crate) enum Command {
         /// Take decisions only from those who have a bearer token of this file, one a line
         #[arg(long, value_name = "FILE")]
         tokens: Option<PathBuf>,
+        /// Certificates in PEM, the server's first: decisions are then taken over TLS only
+        #[arg(long, value_name = "FILE", requires = "tls_key")]
+        tls_cert: Option<PathBuf>,
+        /// Private key of the first of them, in PEM
+        #[arg(long, value_name = "FILE", requires = "tls_cert")]
+        tls_key: Option<PathBuf>,
+        /// Most connections at one time; whoever comes then waits
+        #[arg(long, value_name = "N", default_value_t = MOST_CLIENTS)]
+        clients: usize,
         /// Port to listen on; 0 for any free one
         #[arg(long, value_name = "N", default_value_t = 7422)]
         port: u16,
@@ -280,11 +292,22 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             queue,
             merge_delay,
             tokens,
+            tls_cert,
+            tls_key,
+            clients,
             port,
             host,
             metrics,
         } => {
             let access = serve::access(tokens.as_deref())?;
+            let certified = tls_cert.as_deref().zip(tls_key.as_deref());
+            let listen = Listen {
+                address: (*host, *port).into(),
+                clients: *clients,
+                tls: certified
+                    .map(|(certificates, key)| serve::tls(certificates, key))
+                    .transpose()?,
+            };
             let open = Open::new(log, origin.as_deref(), endpoint, context)?;
             let batching = serve::Batching {
                 delay: delay.0,
@@ -292,7 +315,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
                 merge_delay: merge_delay.0.as_secs(),
             };
             serve_log_metrics(*metrics, log.join("log"), context)?;
-            serve::run(open, batching, access, (*host, *port).into(), context)
+            serve::run(open, batching, access, listen, context)
         }
     }
 }

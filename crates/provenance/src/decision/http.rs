@@ -35,6 +35,7 @@ use super::{
     book::{DecisionBook, Recorded},
     draft::DecisionDraft,
     entry::DecisionEntry,
+    listener::{Bounds, Connections},
     otlp::{read_spans, takes_spans},
     otlp_protobuf,
     profile::{CheckedDecision, Profile},
@@ -42,6 +43,8 @@ use super::{
     recorder::{Clock, Recorder, RecorderError, RecorderOptions, RecorderThread},
 };
 use crate::log::{LogReader, http::resource};
+
+pub use super::listener::{ServerTls, TlsError};
 
 /// Longest body that is read.
 pub const MOST_BODY: usize = 4 << 20;
@@ -57,6 +60,35 @@ const PROTOBUF: &str = "application/x-protobuf";
 
 /// How long requests that are under way may take once the server is told to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Most connections at one time, unless said otherwise.
+pub const MOST_CLIENTS: usize = 256;
+
+/// How long a connection may say nothing, besides the time that decisions wait for others.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Where and how to listen.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// Port 0 for any free one.
+    pub address: SocketAddr,
+    /// Most connections at one time; whoever comes then waits.
+    pub clients: usize,
+    /// Certificate and key; without them nothing is encrypted.
+    pub tls: Option<ServerTls>,
+}
+
+impl Listen {
+    /// Without TLS, for at most [`MOST_CLIENTS`].
+    #[must_use]
+    pub fn plain(address: SocketAddr) -> Self {
+        Self {
+            address,
+            clients: MOST_CLIENTS,
+            tls: None,
+        }
+    }
+}
 
 struct Served {
     recorder: Recorder,
@@ -82,8 +114,7 @@ pub struct DecisionServer {
 }
 
 impl DecisionServer {
-    /// Serves a book at an address, port 0 for any free one. Decisions are taken under the given profiles of the book, one
-    /// for each endpoint.
+    /// Serves a book. Decisions are taken under the given profiles of the book, one for each endpoint.
     ///
     /// # Errors
     /// An I/O error where the address cannot be listened on, or no thread started; [`io::ErrorKind::InvalidInput`] where two
@@ -93,7 +124,7 @@ impl DecisionServer {
         profiles: &[Arc<Profile>],
         options: RecorderOptions,
         access: Access,
-        listen: SocketAddr,
+        listen: Listen,
     ) -> io::Result<Self> {
         let mut by_endpoint = BTreeMap::new();
         for profile in profiles {
@@ -110,8 +141,12 @@ impl DecisionServer {
             .thread_name("decision-server")
             .enable_all()
             .build()?;
-        let listener = runtime.block_on(TcpListener::bind(listen))?;
+        let listener = runtime.block_on(TcpListener::bind(listen.address))?;
         let address = listener.local_addr()?;
+        let bounds = Bounds {
+            clients: listen.clients.max(1),
+            idle: IDLE.saturating_add(options.delay),
+        };
         let reader = book.log().reader();
         let folder = book.folder().join("log");
         let (receipts, clock) = (options.signer.is_some(), Arc::clone(&options.clock));
@@ -136,6 +171,7 @@ impl DecisionServer {
             .with_state(Arc::new(state));
         let (stop, stopped) = oneshot::channel();
         let served = runtime.spawn(async move {
+            let listener = Connections::start(listener, address, bounds, listen.tls);
             // An error would be of one connection, which axum deals with.
             let _ = axum::serve(listener, service)
                 .with_graceful_shutdown(async {

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use counterweight_provenance::decision::{Access, RecorderOptions, http::DecisionServer};
+use counterweight_provenance::decision::{
+    Access, RecorderOptions,
+    http::{DecisionServer, Listen, ServerTls},
+};
 
 use super::{Open, now};
 use crate::{
@@ -33,12 +36,23 @@ pub(super) fn access(tokens: Option<&Path>) -> Result<Access, CliError> {
     })
 }
 
+/// With what to answer for the receiver's name.
+pub(super) fn tls(certificates: &Path, key: &Path) -> Result<ServerTls, CliError> {
+    ServerTls::from_pem(&read(certificates)?, &read(key)?).map_err(|error| {
+        CliError::new(Code::BadValue, "there is nothing to serve TLS with")
+            .fact("certificates", certificates.display().to_string())
+            .fact("key", key.display().to_string())
+            .why(crate::error::with_causes(&error))
+            .fix("give a chain of certificates, the server's first, and its private key, both PEM")
+    })
+}
+
 /// Receives until it is stopped, and records what was taken before it ends.
 pub(super) fn run(
     open: Open,
     batching: Batching,
     access: Access,
-    listen: SocketAddr,
+    listen: Listen,
     context: &Context,
 ) -> Result<Answer, CliError> {
     let Open {
@@ -55,16 +69,23 @@ pub(super) fn run(
         merge_delay: batching.merge_delay,
         clock: Arc::new(now),
     };
+    let at: SocketAddr = listen.address;
+    let scheme = if listen.tls.is_some() { "https" } else { "http" };
+    if listen.tls.is_none() && !at.ip().is_loopback() {
+        context
+            .console
+            .warn("whoever is on the way reads decisions and tokens: add --tls-cert and --tls-key");
+    }
     let server = DecisionServer::start(book, &profiles, options, access, listen).map_err(|error| {
         if error.kind() == std::io::ErrorKind::InvalidInput {
             return CliError::new(Code::DecisionUnfit, error.to_string())
                 .fix("give one profile for each endpoint");
         }
-        CliError::new(Code::PortTaken, format!("cannot listen on {listen}"))
+        CliError::new(Code::PortTaken, format!("cannot listen on {at}"))
             .fact("system", error.to_string())
             .fix("choose another port with --port")
     })?;
-    let url = format!("http://{}", server.address());
+    let url = format!("{scheme}://{}", server.address());
     context.emit(
         &Answer::new("decision-serve/1")
             .json("url", url.as_str())

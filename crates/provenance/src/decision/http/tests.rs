@@ -25,6 +25,17 @@ fn start(folder: &std::path::Path, queue: usize, delay: Duration) -> DecisionSer
 }
 
 fn start_for(access: Access, folder: &std::path::Path, queue: usize, delay: Duration) -> DecisionServer {
+    let listen = Listen::plain("127.0.0.1:0".parse().unwrap());
+    start_at(listen, access, folder, queue, delay)
+}
+
+fn start_at(
+    listen: Listen,
+    access: Access,
+    folder: &std::path::Path,
+    queue: usize,
+    delay: Duration,
+) -> DecisionServer {
     let mut book = open(folder, 1);
     let profiles: Vec<_> = [draft::tests::profile(), otlp::tests::profile()]
         .into_iter()
@@ -37,7 +48,6 @@ fn start_for(access: Access, folder: &std::path::Path, queue: usize, delay: Dura
         merge_delay: 60,
         clock: Arc::new(|| UnixMillis(1_000_000)),
     };
-    let listen = "127.0.0.1:0".parse().unwrap();
     DecisionServer::start(book, &profiles, options, access, listen).unwrap()
 }
 
@@ -165,6 +175,101 @@ fn without_a_token_nothing_is_taken_and_the_log_is_public() {
     let public = client().get(format!("{url}/log/checkpoint")).send().unwrap();
     assert_eq!(public.status(), StatusCode::OK);
     assert_eq!(server.stop().unwrap().next_number("loans.example/score"), 1);
+}
+
+/// A key on P-256 and a certificate that signs itself for `localhost`, made once with OpenSSL; it holds until 2126.
+const CERTIFICATE: &[u8] = include_bytes!("../../../fixtures/localhost.pem");
+const KEY: &[u8] = include_bytes!("../../../fixtures/localhost.key.pem");
+
+#[test]
+fn with_a_certificate_decisions_are_taken_over_tls_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let listen = Listen {
+        tls: Some(ServerTls::from_pem(CERTIFICATE, KEY).unwrap()),
+        ..Listen::plain("127.0.0.1:0".parse().unwrap())
+    };
+    let server = start_at(
+        listen,
+        Access::open(),
+        folder.path(),
+        1000,
+        Duration::from_millis(1),
+    );
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let authority = reqwest::Certificate::from_pem(CERTIFICATE).unwrap();
+    let trusting = Client::builder()
+        .no_proxy()
+        .tls_certs_only([authority])
+        .resolve("localhost", server.address())
+        .build()
+        .unwrap();
+    let url = format!("https://localhost:{}/v1/decisions", server.address().port());
+    let request = |client: &Client, url: &str| {
+        let request = client.post(url).header("content-type", "application/json");
+        request.body(decision().to_string()).send()
+    };
+    assert_eq!(request(&trusting, &url).unwrap().status(), StatusCode::OK);
+    assert!(
+        request(&trusting, &url.replace("https", "http")).is_err(),
+        "not in the clear"
+    );
+    assert!(
+        request(&client(), &url).is_err(),
+        "not by who does not know the certificate"
+    );
+    assert_eq!(server.stop().unwrap().next_number("loans.example/score"), 1);
+}
+
+#[test]
+fn what_does_not_serve_is_refused() {
+    assert!(matches!(
+        ServerTls::from_pem(b"", KEY),
+        Err(TlsError::Certificates)
+    ));
+    assert!(matches!(
+        ServerTls::from_pem(CERTIFICATE, b"no key"),
+        Err(TlsError::Key)
+    ));
+    let other = include_bytes!("../../../../standards/fixtures/p256.pkcs8.pem");
+    assert!(matches!(
+        ServerTls::from_pem(CERTIFICATE, other),
+        Err(TlsError::Unfit(_))
+    ));
+}
+
+#[test]
+fn beyond_the_limit_clients_wait_until_one_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let listen = Listen {
+        clients: 2,
+        ..Listen::plain("127.0.0.1:0".parse().unwrap())
+    };
+    let server = start_at(
+        listen,
+        Access::open(),
+        folder.path(),
+        1000,
+        Duration::from_millis(1),
+    );
+    let silent: Vec<_> = (0..2)
+        .map(|_| std::net::TcpStream::connect(server.address()).unwrap())
+        .collect();
+    let address = server.address();
+    let (done, waiting) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let url = format!("http://{address}/log/checkpoint");
+        done.send(client().get(url).send().unwrap().status()).unwrap();
+    });
+    assert!(
+        waiting.recv_timeout(Duration::from_millis(300)).is_err(),
+        "both places are taken"
+    );
+    drop(silent);
+    assert_eq!(
+        waiting.recv_timeout(Duration::from_secs(30)).unwrap(),
+        StatusCode::OK
+    );
+    drop(server.stop().unwrap());
 }
 
 #[test]
