@@ -6,7 +6,9 @@
 mod client;
 mod study;
 
-use pyo3::{prelude::*, types::PyBytes};
+use counterweight_primitives::Address;
+use counterweight_provenance::decision::receipt::UncheckedDecisionReceipt;
+use pyo3::{exceptions::PyValueError, prelude::*, types::PyBytes};
 
 use study::Outcome;
 
@@ -71,8 +73,36 @@ fn read_update(bytes: &[u8]) -> PyResult<study::UpdateFacts> {
     study::read_update(bytes).map_err(StudyError::new_err)
 }
 
+/// What a receipt of a decision promises, if `owner` signed it: origin, SHA-256 of the endpoint's name, counter, index, leaf hash and
+/// deadline in seconds since 1970.
+///
+/// # Errors
+/// `ValueError` for bytes that are no receipt, and for one that somebody else signed.
+#[pyfunction]
+fn check_receipt(receipt: &[u8], owner: &str) -> PyResult<(String, [u8; 32], u64, u64, [u8; 32], u64)> {
+    let refused = |error: &dyn std::error::Error| match error.source() {
+        Some(cause) => PyValueError::new_err(format!("{error}: {cause}")),
+        None => PyValueError::new_err(error.to_string()),
+    };
+    let owner: Address = owner.parse().map_err(|error| refused(&error))?;
+    let receipt = UncheckedDecisionReceipt::decode(receipt)
+        .and_then(|receipt| receipt.verify(owner))
+        .map_err(|error| refused(&error))?;
+    let promise = receipt.promise();
+    Ok((
+        receipt.origin().to_owned(),
+        promise.endpoint.0,
+        promise.counter,
+        promise.index,
+        promise.leaf.0,
+        promise.deadline.0,
+    ))
+}
+
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use super::{StudyError, canonical_model, digest, read_update, run_study, verify_inclusion};
+    use super::{
+        StudyError, canonical_model, check_receipt, digest, read_update, run_study, verify_inclusion,
+    };
 }
