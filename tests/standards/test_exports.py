@@ -1,6 +1,7 @@
 """Exports of a trained study, each read by the tool of its format."""
 
 import base64
+import io
 import json
 import pathlib
 import shutil
@@ -15,6 +16,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from huggingface_hub import ModelCard
 from prov.model import ProvActivity, ProvDocument
 from safetensors.numpy import load_file
+from spdx_python_model import v3_0_1 as spdx
 
 from command import ROOT, cw
 
@@ -77,6 +79,33 @@ class Exports(unittest.TestCase):
         versions = json.loads(self.export("model", "tumour@1", "nft", "token.json").read_text())["properties"]
         self.assertEqual([one["version"] for one in versions["versions"]], [1, 2])
         self.assertEqual(versions["replaced_by"], versions["versions"][1]["asset"])
+
+    def test_spdx_fits_its_model_and_names_only_what_is_there(self):
+        for noun, thing in (("model", "tumour@2"), ("dataset", "clinic-a")):
+            document = json.loads(self.export(noun, thing, "spdx", "asset.spdx.json").read_text())
+            objects = spdx.SHACLObjectSet()
+            spdx.JSONLDDeserializer().read(io.StringIO(json.dumps(document)), objects)
+            # Names that lead nowhere; writing then holds every object to what its class requires.
+            self.assertEqual(objects.link(), set())
+            written = io.BytesIO()
+            spdx.JSONLDSerializer().write(objects, written)
+            self.assertEqual(len(json.loads(written.getvalue())["@graph"]), len(document["@graph"]))
+            (described,) = objects.foreach_type(spdx.SpdxDocument)
+            (root,) = described.rootElement
+            kind = {"model": spdx.ai_AIPackage, "dataset": spdx.dataset_DatasetPackage}[noun]
+            self.assertIsInstance(root, kind)
+            # What the profiles for AI and datasets ask beyond the classes.
+            packages = [*objects.foreach_type(spdx.ai_AIPackage), *objects.foreach_type(spdx.dataset_DatasetPackage)]
+            for package in packages:
+                for name in ("suppliedBy", "releaseTime", "software_downloadLocation", "software_packageVersion", "software_primaryPurpose"):
+                    self.assertTrue(getattr(package, name), name)
+                links = [one for one in objects.foreach_type(spdx.Relationship) if one.from_ is package]
+                of = {one.relationshipType.rsplit("/", 1)[1]: list(one.to) for one in links}
+                self.assertLessEqual({"hasDeclaredLicense", "hasConcludedLicense"}, set(of))
+                if package is root and noun == "model":
+                    data = {one for one in packages if isinstance(one, spdx.dataset_DatasetPackage)}
+                    self.assertEqual(set(of["trainedOn"]), data)
+            self.assertEqual(len(packages) > 1, noun == "model")
 
     def test_croissant_is_valid_and_gives_the_rows(self):
         source = self.study / "data/clinic-a.csv"

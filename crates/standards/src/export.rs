@@ -12,6 +12,7 @@ mod ml_bom;
 mod nft;
 mod picture;
 mod prov;
+mod spdx;
 mod text;
 
 pub use annex_iv::{AnnexIv, annex_iv};
@@ -23,6 +24,7 @@ pub use ml_bom::{BomVersion, ml_bom};
 pub use nft::{ipfs_address, token_metadata};
 pub use picture::lineage_picture;
 pub use prov::prov;
+pub use spdx::spdx;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use counterweight_provenance::{
     ledger::{AssetKind, ConsentReader as _},
     manifest::Manifest,
 };
-use counterweight_standards::export::{DatasetFile, croissant, prov, token_metadata};
+use counterweight_standards::export::{DatasetFile, croissant, prov, spdx, token_metadata};
 use serde_json::{Value, json};
 
 use super::{
@@ -84,6 +84,8 @@ pub(crate) enum Format {
     /// MLCommons Croissant 1.1 with responsible-AI metadata
     #[default]
     Croissant,
+    /// SPDX 3.0.1 with its profile for datasets
+    Spdx,
     /// Its lineage as PROV-JSON
     Prov,
     /// Metadata of its token as wallets and galleries read it, the picture of its lineage inside
@@ -364,6 +366,7 @@ fn export(
     let graph = assets.lineage()?;
     let dossier = super::export::dossier(&session, &contracts, &graph, asset, context)?;
     let (document, ending) = match format {
+        Format::Spdx => (spdx(&dossier)?, ".spdx.json"),
         Format::Prov => (prov(&dossier), ".prov.json"),
         Format::Nft => (token_metadata(&dossier, &graph)?, ".nft.json"),
         Format::Croissant => {

@@ -237,6 +237,33 @@ fn the_bill_names_every_ancestor_and_every_arrow() {
 }
 
 #[test]
+fn spdx_relates_only_elements_that_are_there_each_once() {
+    let graph = graph();
+    for id in [1, 2] {
+        let document = spdx(&dossier(&graph, id)).unwrap();
+        let elements = document["@graph"].as_array().unwrap();
+        let names: Vec<&str> = elements.iter().filter_map(|one| one["spdxId"].as_str()).collect();
+        let unique: std::collections::BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(names.len(), unique.len());
+        let relations = elements.iter().filter(|one| one["type"] == "Relationship");
+        for relation in relations.clone() {
+            let ends = relation["to"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .chain([&relation["from"]]);
+            for end in ends.filter(|end| **end != "expandedlicensing_NoAssertionLicense") {
+                assert!(unique.contains(end.as_str().unwrap()), "{relation}");
+            }
+        }
+        let trained = relations
+            .filter(|one| one["relationshipType"] == "trainedOn")
+            .count();
+        assert_eq!(trained, usize::from(id == 2));
+    }
+}
+
+#[test]
 fn every_relation_of_the_lineage_names_things_that_are_described() {
     let graph = graph();
     let document = prov(&dossier(&graph, 2));
@@ -285,6 +312,7 @@ fn exports_are_the_same_every_time() {
     let graph = graph();
     let (one, other) = (dossier(&graph, 2), dossier(&graph, 2));
     assert_eq!(prov(&one), prov(&other));
+    assert_eq!(spdx(&one).unwrap(), spdx(&other).unwrap());
     assert_eq!(
         ml_bom(&one, BomVersion::V1_7).unwrap(),
         ml_bom(&other, BomVersion::V1_7).unwrap()

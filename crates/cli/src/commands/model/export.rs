@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use counterweight_federated::parameters::MODEL_BYTES_MAX;
 use counterweight_provenance::ledger::AssetKind;
 use counterweight_standards::export::{
-    BomVersion, annex_iv, ipfs_address, lineage_picture, ml_bom, model_card, prov, token_metadata,
+    BomVersion, annex_iv, ipfs_address, lineage_picture, ml_bom, model_card, prov, spdx, token_metadata,
 };
 use serde::Serialize;
 
@@ -44,6 +44,8 @@ enum Format {
     /// CycloneDX 1.7 bill of materials
     #[value(name = "ml-bom-1.7")]
     MlBom17,
+    /// SPDX 3.0.1 with its profiles for AI and datasets
+    Spdx,
     /// Its lineage and its run as PROV-JSON
     Prov,
     /// Metadata of its token as wallets and galleries read it, the picture of its lineage inside
@@ -62,6 +64,7 @@ impl Format {
             Self::Safetensors => ".safetensors",
             Self::Card => ".card.md",
             Self::MlBom | Self::MlBom17 => ".cdx.json",
+            Self::Spdx => ".spdx.json",
             Self::Prov => ".prov.json",
             Self::Nft => ".nft.json",
             Self::Svg => ".svg",
@@ -90,6 +93,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
             Format::Card => model_card(&dossier)?.into_bytes(),
             Format::MlBom => pretty(&ml_bom(&dossier, BomVersion::V1_6)?)?,
             Format::MlBom17 => pretty(&ml_bom(&dossier, BomVersion::V1_7)?)?,
+            Format::Spdx => pretty(&spdx(&dossier)?)?,
             Format::Prov => pretty(&prov(&dossier))?,
             Format::Nft => pretty(&token_metadata(&dossier, &graph)?)?,
             Format::Svg => lineage_picture(&graph, asset.record.id)?.into_bytes(),
