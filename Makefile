@@ -8,15 +8,15 @@ CARGO ?= cargo
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 DATA ?=
 
-.PHONY: help test test-long format lint rust contracts contracts-tools clients clients-tools standards deny example-data privacy-vectors python python-tools wheel bench clean
+.PHONY: help test test-long format lint rust contracts contracts-tools clients clients-tools standards c2pa deny example-data privacy-vectors python python-tools wheel bench clean
 
 help: ## Say what there is
-	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9%-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
 
 test: format lint contracts rust clients standards python ## Check everything: formatting, lints, contracts, Rust, real Ethereum clients
 
 test-long: export CW_TEST_LONG = 1
-test-long: format lint contracts-long rust clients standards python wheel deny example-data privacy-vectors ## As test, with larger counts, licences and regenerated data
+test-long: format lint contracts-long rust clients standards c2pa python wheel deny example-data privacy-vectors ## As test, with larger counts, licences and regenerated data
 
 format:
 	$(CARGO) fmt --all --check
@@ -54,6 +54,17 @@ tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
 standards: ## Check signatures and exports with the tools of their formats
 	$(CARGO) test --locked --workspace --no-run
 	tests/standards/run.sh
+
+# A workspace of its own, whose dependencies take some ten minutes to compile: not part of `make test`. One target folder for tests and
+# binary, so that they compile once.
+c2pa: export C2PA_TARGET := $(abspath $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target))/c2pa
+c2pa: ## Build and test `cw-c2pa`, and check the files it signs with a public reader of C2PA
+	$(CARGO) fmt --check --manifest-path crates/c2pa/Cargo.toml
+	$(CARGO) clippy --locked --manifest-path crates/c2pa/Cargo.toml --target-dir "$$C2PA_TARGET" --all-targets -- -D warnings
+	$(CARGO) test --locked --manifest-path crates/c2pa/Cargo.toml --target-dir "$$C2PA_TARGET"
+	$(CARGO) build --locked --manifest-path crates/c2pa/Cargo.toml --target-dir "$$C2PA_TARGET" --bins --examples
+	$(CARGO) test --locked --workspace --no-run
+	tests/c2pa/run.sh
 
 # The module is built with the features of the Rust tests, whose dependencies then need not be compiled again.
 python: python-tools ## Check the Python package: formatting, lints, types, tests with Flower, scikit-learn and PyTorch

@@ -64,6 +64,36 @@ impl ContractReader {
             signer: ReadOnly,
         }
     }
+
+    /// Reads the assets of a registry that no deployment is on record for: somebody named it, and what it answers is worth as much
+    /// as the trust in whoever did. Everything but assets is refused, as nothing answers at address 0.
+    #[must_use]
+    pub fn of_registry(network: Arc<dyn Network>, registry: Address) -> Self {
+        let nowhere = Address([0; 20]);
+        let deployment = Deployment {
+            chain_id: network.chain_id(),
+            block: 0,
+            timelock: nowhere,
+            asset_registry: registry,
+            asset_registry_implementation: nowhere,
+            consent_registry: nowhere,
+            consent_registry_implementation: nowhere,
+            training_rounds: nowhere,
+            royalty_vault: nowhere,
+            log_anchor: nowhere,
+            architecture_planner: None,
+            inference_verifier: None,
+            open_models: None,
+            inference_dispute: None,
+            proof_evaluator: None,
+            optimistic_evaluator: None,
+            erc7992_adapter: None,
+            decision_receipts: None,
+            masked_rounds: None,
+            development_token: None,
+        };
+        Self::read_only(network, deployment)
+    }
 }
 
 impl ContractLedger {

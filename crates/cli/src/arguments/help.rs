@@ -10,7 +10,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Lend data", &["dataset", "consent", "member", "claim"]),
     (
         "Ask and prove",
-        &["infer", "prove", "proof", "dispute", "decision"],
+        &["infer", "prove", "proof", "dispute", "decision", "c2pa"],
     ),
     (
         "Check",

@@ -133,6 +133,9 @@ pub(crate) enum Command {
     /// Record decisions of models, prove them, show chosen fields, erase people
     #[command(subcommand)]
     Decision(commands::decision::Command),
+    /// Mark generated pictures, sounds and films with the model that made them, and check such marks
+    #[command(name = "c2pa", subcommand)]
+    C2pa(commands::c2pa::Command),
     /// Hand someone everything they need to check a claim
     #[command(subcommand)]
     Audit(commands::audit::Command),

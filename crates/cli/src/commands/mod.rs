@@ -1,6 +1,7 @@
 //! One module for each command.
 
 pub(crate) mod audit;
+pub(crate) mod c2pa;
 pub(crate) mod claim;
 pub(crate) mod completions;
 pub(crate) mod consent;
@@ -113,6 +114,7 @@ pub(crate) fn run(command: Option<&Command>, context: &Context) -> Result<Answer
         Some(Command::Doctor) => doctor::run(context),
         Some(Command::Decision(command)) => decision::run(command, context),
         Some(Command::Log(command)) => log::run(command, context),
+        Some(Command::C2pa(command)) => c2pa::run(command, context),
         Some(Command::Explain(arguments)) => explain::run(arguments),
         Some(Command::Node(command)) => node::run(command, context),
         Some(Command::Network(command)) => network::run(command, context),

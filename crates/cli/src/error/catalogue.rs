@@ -125,6 +125,9 @@ catalogue! {
     EvidenceDiffers = "CW5402", No;
     OtherBlock = "CW5403", No;
     OtherOwner = "CW5404", No;
+    HelperMissing = "CW5405", Missing;
+    MediaUnsignable = "CW5406", Unusable;
+    MarkRefused = "CW5407", No;
     Fault = "CW9001", Fault;
 }
 

@@ -9,7 +9,7 @@ pub(crate) use row::read_row;
 pub(crate) use setup::{
     ceremonies, ceremony_tau, chosen_setup, development_warning, setup_of, take_ceremony, verifier_setup,
 };
-pub(crate) use store::{Store, read_file, read_key, write_file};
+pub(crate) use store::{Store, read_file, read_key, write_file, write_secret};
 pub(crate) use trained::from_asset;
 
 use counterweight_inference::{

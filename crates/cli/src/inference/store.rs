@@ -227,7 +227,10 @@ pub(crate) fn write_file(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
 }
 
 /// As [`write_file`], for nobody else to read.
-fn write_secret(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
+///
+/// # Errors
+/// [`Code::FileUnreadable`].
+pub(crate) fn write_secret(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
     write(file, bytes, true)
 }
 

@@ -80,13 +80,13 @@ pub(crate) struct Check {
     check: String,
     pub(crate) verdict: Verdict,
     sentence: String,
-    findings: Vec<String>,
+    pub(crate) findings: Vec<String>,
     #[serde(skip)]
     code: Code,
 }
 
 impl Check {
-    fn new(check: &str, verdict: Verdict, code: Code, sentence: impl Into<String>) -> Self {
+    pub(crate) fn new(check: &str, verdict: Verdict, code: Code, sentence: impl Into<String>) -> Self {
         Self {
             check: check.to_owned(),
             verdict,
