@@ -73,13 +73,15 @@ fn read_update(bytes: &[u8]) -> PyResult<study::UpdateFacts> {
     study::read_update(bytes).map_err(StudyError::new_err)
 }
 
-/// What a receipt of a decision promises, if `owner` signed it: origin, SHA-256 of the endpoint's name, counter, index, leaf hash and
-/// deadline in seconds since 1970.
+/// Origin, SHA-256 of the endpoint's name, counter, index, leaf hash, deadline in seconds since 1970.
+type Promised = (String, [u8; 32], u64, u64, [u8; 32], u64);
+
+/// What a receipt of a decision promises, if `owner` signed it.
 ///
 /// # Errors
 /// `ValueError` for bytes that are no receipt, and for one that somebody else signed.
 #[pyfunction]
-fn check_receipt(receipt: &[u8], owner: &str) -> PyResult<(String, [u8; 32], u64, u64, [u8; 32], u64)> {
+fn check_receipt(receipt: &[u8], owner: &str) -> PyResult<Promised> {
     let refused = |error: &dyn std::error::Error| match error.source() {
         Some(cause) => PyValueError::new_err(format!("{error}: {cause}")),
         None => PyValueError::new_err(error.to_string()),
