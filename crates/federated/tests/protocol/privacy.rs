@@ -260,6 +260,35 @@ fn public_updates_have_noise_of_their_own_and_a_member_sends_one_a_round() {
     assert!(refused.contains("no notes are kept"), "{refused}");
 }
 
+/// Killed after it recorded its vector and before it sent it, a member makes the same one again, noise and all.
+#[test]
+fn a_member_that_is_killed_sends_the_noise_it_committed_to() {
+    let world = world(&section("6", None), Some(groups()), 1);
+    let mut made: Vec<Vec<u8>> = Vec::new();
+    let outcome = {
+        let mut crowd = Crowd::new(&world, |member, _, next| {
+            let mut deed = Deed::honest(next);
+            if let MaskedMove::Record { kind, bytes, .. } = next
+                && (*kind, member.0) == (MaskRecord::Upload, 3)
+            {
+                made.push(bytes.clone());
+                if made.len() == 1 {
+                    (deed.sent, deed.killed, deed.content) = (Vec::new(), true, false);
+                }
+            }
+            deed
+        });
+        world.run(&mut crowd).unwrap()
+    };
+    assert!(
+        made.len() >= 2 && made.windows(2).all(|pair| pair[0] == pair[1]),
+        "{}",
+        made.len()
+    );
+    assert_eq!(outcome.rounds[0].survivors.len(), 20);
+    assert_eq!(outcome.rounds.len(), 1);
+}
+
 /// What was opened in an opening that expired is spent, and the opening after it has other noise.
 #[test]
 fn an_opening_that_was_fixed_and_expired_is_counted() {
@@ -276,6 +305,9 @@ fn an_opening_that_was_fixed_and_expired_is_counted() {
         Deed::honest(next)
     });
     let outcome = world.run(&mut GoneAfterUploads { world: &world, crowd });
+    // The vector of the second opening is another, under another mask and with other noise.
+    let uploads = uploads.lock().unwrap();
+    assert_ne!(uploads.first(), uploads.last());
     // Two rounds were planned for, and now one opening more is spent than rounds are closed.
     let state = world.ledger.study(world.study).unwrap();
     let masked = world.ledger.mask_rounds(world.study).unwrap();
@@ -292,7 +324,7 @@ fn an_opening_that_was_fixed_and_expired_is_counted() {
             .unwrap()
     };
     assert!(once.epsilon() < spending.epsilon(), "{outcome:?} {masked:?}");
-    assert!(uploads.lock().unwrap().len() >= 2);
+    assert!(uploads.len() >= 2);
 }
 
 #[test]
