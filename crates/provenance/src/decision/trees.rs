@@ -586,23 +586,20 @@ impl Tree {
 }
 
 #[cfg(test)]
+mod vectors;
+
+#[cfg(test)]
 mod tests {
     use serde_json::Value;
 
-    use super::*;
+    use super::{
+        vectors::{numbers, read},
+        *,
+    };
 
     /// A model, rows, and what LightGBM and `shap` say of them: `make_shap.py` beside the file wrote it.
     fn vectors() -> Value {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/tree-shap.json");
-        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-    }
-
-    fn numbers(json: &Value) -> Vec<f64> {
-        json.as_array()
-            .unwrap()
-            .iter()
-            .map(|x| x.as_f64().unwrap())
-            .collect()
+        read("tree-shap.json")
     }
 
     #[test]

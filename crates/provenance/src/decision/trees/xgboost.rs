@@ -261,20 +261,14 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    use super::*;
+    use super::{
+        super::vectors::{numbers, read},
+        *,
+    };
 
     /// Models, rows, and what XGBoost says of them: `make_xgboost_shap.py` beside the file wrote it.
     fn vectors() -> Value {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/xgboost-shap.json");
-        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-    }
-
-    fn numbers(json: &Value) -> Vec<f64> {
-        json.as_array()
-            .unwrap()
-            .iter()
-            .map(|x| x.as_f64().unwrap())
-            .collect()
+        read("xgboost-shap.json")
     }
 
     #[test]
