@@ -64,6 +64,12 @@ impl Ports {
         ])
     }
 
+    /// All of them.
+    fn members(&self, project: &Project) -> Vec<Running> {
+        let members = CLINICS.iter().map(|clinic| self.member(project, clinic));
+        members.collect()
+    }
+
     /// Waits until so many rounds are closed, while all members go on.
     fn closed_rounds(&self, project: &Project, wanted: u64, members: &mut Vec<Running>) {
         let chain = format!("http://{}", self.chain);
@@ -89,20 +95,18 @@ impl Ports {
     }
 }
 
-#[test]
-fn processes_reach_the_simulations_model_although_coordinator_and_member_are_killed() {
-    let simulated = Project::new();
-    simulated.edit("rounds = 3", "rounds = 12");
+/// A study in processes of its own, whose coordinator and one member are killed after the first round and started again, gives the
+/// model, contributions and rewards of the simulation with the same changes to the configuration.
+fn killed_processes_reach_the_simulations_model(edits: &[(&str, &str)]) -> Project {
+    let (simulated, project) = (Project::new(), Project::new());
+    for (from, to) in edits {
+        simulated.edit(from, to);
+        project.edit(from, to);
+    }
     let expected = simulated.json(&["train"]);
-
-    let project = Project::new();
-    project.edit("rounds = 3", "rounds = 12");
     let ports = Ports::free();
     let mut coordinator = ports.coordinator(&project);
-    let mut members: Vec<Running> = CLINICS
-        .iter()
-        .map(|clinic| ports.member(&project, clinic))
-        .collect();
+    let mut members = ports.members(&project);
     ports.closed_rounds(&project, 1, &mut members);
     coordinator.kill();
     members[2].kill();
@@ -115,37 +119,20 @@ fn processes_reach_the_simulations_model_although_coordinator_and_member_are_kil
     for member in members {
         assert_eq!(member.finish().ends(0).json()["result"], expected["result"]);
     }
+    project
+}
+
+#[test]
+fn processes_reach_the_simulations_model_although_coordinator_and_member_are_killed() {
+    let project = killed_processes_reach_the_simulations_model(&[("rounds = 3", "rounds = 12")]);
     project.run(&["verify", "model", "tumour@1"]).ends(0);
 }
 
 #[test]
 fn masked_members_reach_the_simulations_model_although_coordinator_and_member_are_killed() {
     let masked = "quorum = 3\nmasking = { group-size = 3, most-examples = 200 }";
-    let simulated = Project::new();
-    simulated.edit("quorum = 2", masked);
-    simulated.edit("rounds = 3", "rounds = 5");
-    let expected = simulated.json(&["train"]);
-
-    let project = Project::new();
-    project.edit("quorum = 2", masked);
-    project.edit("rounds = 3", "rounds = 5");
-    let ports = Ports::free();
-    let mut coordinator = ports.coordinator(&project);
-    let mut members: Vec<Running> = CLINICS
-        .iter()
-        .map(|clinic| ports.member(&project, clinic))
-        .collect();
-    ports.closed_rounds(&project, 1, &mut members);
-    coordinator.kill();
-    members[2].kill();
-    let coordinator = ports.coordinator(&project);
-    members[2] = ports.member(&project, CLINICS[2]);
-    let finished = coordinator.finish().ends(0).json();
-    assert_eq!(finished["result"], expected["result"]);
-    assert_eq!(earned(&finished), earned(&expected));
-    for member in members {
-        assert_eq!(member.finish().ends(0).json()["result"], expected["result"]);
-    }
+    let edits = [("quorum = 2", masked), ("rounds = 3", "rounds = 5")];
+    let project = killed_processes_reach_the_simulations_model(&edits);
     project.run(&["verify", "run"]).ends(0);
 }
 
@@ -156,10 +143,7 @@ fn a_member_that_stays_away_is_named_and_the_others_go_on() {
     project.edit("round-timeout = \"60s\"", "round-timeout = \"3s\"");
     let ports = Ports::free();
     let coordinator = ports.coordinator(&project);
-    let mut members: Vec<Running> = CLINICS
-        .iter()
-        .map(|clinic| ports.member(&project, clinic))
-        .collect();
+    let mut members = ports.members(&project);
     ports.closed_rounds(&project, 1, &mut members);
     members[3].kill();
     let ran = coordinator.finish().ends(0);
