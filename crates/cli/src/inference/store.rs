@@ -2,11 +2,11 @@
 
 use std::{
     fs, io,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
 use counterweight_inference::{MOST_MODEL_BYTES, Model};
+use counterweight_provenance::durable::{Readers, replace_file};
 use counterweight_zkml::SecretModel;
 use counterweight_zkml_verifier::file::{MOST_FILE_BYTES, ModelKey, ProvenAnswer};
 
@@ -223,7 +223,7 @@ pub(crate) fn read_file(file: &Path, most: u64) -> Result<Vec<u8>, CliError> {
 /// # Errors
 /// [`Code::FileUnreadable`].
 pub(crate) fn write_file(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    write(file, bytes, false)
+    write(file, bytes, Readers::Anyone)
 }
 
 /// As [`write_file`], for nobody else to read.
@@ -231,32 +231,11 @@ pub(crate) fn write_file(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
 /// # Errors
 /// [`Code::FileUnreadable`].
 pub(crate) fn write_secret(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    write(file, bytes, true)
+    write(file, bytes, Readers::Owner)
 }
 
-fn write(file: &Path, bytes: &[u8], secret: bool) -> Result<(), CliError> {
-    let written = || -> io::Result<()> {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder {
-            fs::create_dir_all(folder)?;
-        }
-        let mut name = file.file_name().unwrap_or_default().to_owned();
-        name.push(".part");
-        let part = file.with_file_name(name);
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        if secret {
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        }
-        #[cfg(not(unix))]
-        let _ = secret;
-        let mut opened = options.open(&part)?;
-        opened.write_all(bytes)?;
-        opened.sync_all()?;
-        fs::rename(&part, file)
-    };
-    written().map_err(|error| {
+fn write(file: &Path, bytes: &[u8], readers: Readers) -> Result<(), CliError> {
+    replace_file(file, bytes, readers).map_err(|error| {
         CliError::new(
             Code::FileUnreadable,
             format!("{} cannot be written", file.display()),
