@@ -66,6 +66,12 @@ pub(crate) struct StudyMetrics {
     calls: Arc<CallCounts>,
 }
 
+impl Default for StudyMetrics {
+    fn default() -> Self {
+        Self::new(Arc::default())
+    }
+}
+
 impl StudyMetrics {
     /// Of a process that counts its calls of the chain in `calls`.
     pub(super) fn new(calls: Arc<CallCounts>) -> Self {
@@ -154,7 +160,7 @@ impl StudyMetrics {
     }
 
     /// The page as it is now.
-    pub(super) fn page(&self) -> String {
+    pub(crate) fn page(&self) -> String {
         let mut samples = vec![
             BUILD_INFO.is(1.0).with("version", env!("CARGO_PKG_VERSION")),
             UPTIME.is(self.started.elapsed().as_secs_f64()),
@@ -277,7 +283,7 @@ mod tests {
 
     #[test]
     fn what_happens_in_a_round_is_on_the_page() {
-        let metrics = StudyMetrics::new(Arc::default());
+        let metrics = StudyMetrics::default();
         metrics.see(&StudyEvent::Started { members: 4 });
         metrics.see(&StudyEvent::RoundOpened {
             round: Round(2),
