@@ -20,6 +20,7 @@ export const deployables = [
   ['src/InferenceVerifier.sol', 'InferenceVerifier', 'arithmetic'],
   ['src/LogAnchor.sol', 'LogAnchor'],
   ['src/MaskedRounds.sol', 'MaskedRounds'],
+  ['src/MemberStanding.sol', 'MemberStanding'],
   ['src/OpenModels.sol', 'OpenModels'],
   ['src/OptimisticEvaluator.sol', 'OptimisticEvaluator'],
   ['src/ProofEvaluator.sol', 'ProofEvaluator'],

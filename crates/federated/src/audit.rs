@@ -9,11 +9,13 @@ mod findings;
 mod masked;
 mod money;
 mod privacy;
+mod standing;
 
 use counterweight_primitives::{AssetId, ContentDigest, Ppm, StudyId};
 use counterweight_provenance::ledger::ConsentReader;
 use serde::Serialize;
 
+pub use self::standing::MemberStanding;
 use crate::{
     blobs::Blobs,
     ledger::{FinishRecord, LedgerError, RoundRecord, StudyReader, StudyState},
@@ -54,6 +56,8 @@ pub enum CheckKind {
     Privacy,
     /// Contributions are the ones that the updates and the hold-out give.
     Contributions,
+    /// Members proposed for exclusion are those that the rule gives, and nobody is left out without it.
+    Standing,
     /// Rewards are the ones that the contributions give.
     Rewards,
     /// Every dataset allowed the purpose when its member joined and whenever it committed.
@@ -99,6 +103,9 @@ pub struct AuditReport {
     pub study: StudyId,
     /// Each check, in a fixed order.
     pub checks: Vec<Check>,
+    /// Where each member stands after the closed rounds, if all of them could be computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Vec<MemberStanding>>,
 }
 
 impl AuditReport {
@@ -157,6 +164,7 @@ impl Audit<'_> {
     /// Checks everything. Problems become answers; a ledger that cannot be read makes every answer unknown.
     #[must_use]
     pub fn run(&self) -> AuditReport {
+        let mut standing = None;
         let checks = match self.records() {
             Ok(records) => {
                 let Records {
@@ -167,7 +175,9 @@ impl Audit<'_> {
                 let finish = finish.as_ref();
                 let (terms_check, terms) = self.check_terms(state);
                 let mut checks = vec![terms_check];
-                checks.extend(self.check_computation(&records, terms.as_ref()));
+                let (computed, found) = self.check_computation(&records, terms.as_ref());
+                standing = found;
+                checks.extend(computed);
                 checks.extend(self.check_privacy(&records, terms.as_ref()));
                 checks.push(self.check_rewards(state, rounds, finish));
                 checks.push(self.check_consent(state, rounds));
@@ -180,6 +190,7 @@ impl Audit<'_> {
         AuditReport {
             study: self.study,
             checks,
+            standing,
         }
     }
 

@@ -21,8 +21,9 @@ use crate::{
     aggregate::WeightedSum,
     parameters::Parameters,
     rules::{RuleError, Survivors},
+    scoring::{Participation, shares},
     server_optimiser::{ServerError, ServerOptimiser},
-    study::MOST_MEMBERS,
+    study::{MOST_MEMBERS, Scoring},
     table::Dataset,
     training::{TrainingError, evaluate},
     update::CheckedUpdate,
@@ -39,6 +40,8 @@ pub const MOST_BYTES: usize = 32 << 20;
 pub struct Valuation {
     members: usize,
     rounds: Vec<RoundValue>,
+    /// Where members are scored by it.
+    participation: Option<Participation>,
 }
 
 /// Values of one round in units of 10^-9 of hold-out loss.
@@ -73,12 +76,23 @@ pub struct ContributionReport {
     pub holdout: ContentDigest,
     /// Cap of one member.
     pub member_cap: Ppm,
+    /// How members are told apart; left out where each round is made again without a member or group.
+    #[serde(default, skip_serializing_if = "Scoring::is_default")]
+    pub scoring: Scoring,
+    /// Scored rounds without which a member contributes nothing; left out where there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub vesting_rounds: u32,
     /// Each round's values, in order.
     pub rounds: Vec<RoundValue>,
-    /// Sum of each member's values.
+    /// Sum of each member's values; by participation, what a round wins more with it.
     pub totals_nano: Vec<i64>,
     /// Each member's contribution, in the order of members.
     pub contributions: Vec<Ppm>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(rounds: &u32) -> bool {
+    *rounds == 0
 }
 
 /// Why a value could not be computed.
@@ -120,6 +134,20 @@ impl Valuation {
         Self {
             members,
             rounds: Vec::new(),
+            participation: None,
+        }
+    }
+
+    /// As [`Valuation::new`], of members that are told apart as a study's terms say.
+    #[must_use]
+    pub fn by(scoring: Scoring, members: usize) -> Self {
+        let participation = match scoring {
+            Scoring::LeaveOneOut => None,
+            Scoring::Participation => Some(Participation::new(members)),
+        };
+        Self {
+            participation,
+            ..Self::new(members)
         }
     }
 
@@ -204,6 +232,26 @@ impl Valuation {
             seen |= 1 << member.0;
         }
         let loss_nano = loss_after(base, optimiser, Some(all), holdout)?;
+        if let Some(participation) = &mut self.participation {
+            let won_nano = loss_after(base, optimiser, None, holdout)? - loss_nano;
+            let survivors = groups.iter().flatten();
+            // Before the first turn there is no beacon, and everyone was asked: that round tells nobody from the others.
+            if round.0 > 1 {
+                participation.observe(survivors.clone().map(|member| member.0.into()), won_nano);
+            }
+            let won = |member: &MemberIndex| MemberValue {
+                member: *member,
+                value_nano: won_nano,
+            };
+            let mut values: Vec<MemberValue> = survivors.map(won).collect();
+            values.sort_unstable_by_key(|value| value.member);
+            self.rounds.push(RoundValue {
+                round,
+                loss_nano,
+                values,
+            });
+            return Ok(self.rounds.last().expect("just pushed"));
+        }
         let values = groups
             .par_iter()
             .enumerate()
@@ -251,23 +299,79 @@ impl Valuation {
         });
     }
 
-    /// The report over all rounds observed.
+    /// The report over all rounds observed; members that were scored in fewer rounds than it takes to vest contribute nothing.
     #[must_use]
-    pub fn report(&self, holdout: ContentDigest, member_cap: Ppm) -> ContributionReport {
-        let mut totals = vec![0_i64; self.members];
-        for value in self.rounds.iter().flat_map(|round| &round.values) {
-            let total = &mut totals[usize::from(value.member.0)];
-            *total = total.saturating_add(value.value_nano);
-        }
+    pub fn report(&self, holdout: ContentDigest, member_cap: Ppm, vesting_rounds: u32) -> ContributionReport {
+        let totals = self.totals_nano();
         ContributionReport {
             schema: SCHEMA.to_owned(),
             holdout,
             member_cap,
+            scoring: match self.participation {
+                None => Scoring::LeaveOneOut,
+                Some(_) => Scoring::Participation,
+            },
+            vesting_rounds,
             rounds: self.rounds.clone(),
-            contributions: contributions(&totals, member_cap),
+            contributions: shares(&totals, &self.scored_rounds(), vesting_rounds, member_cap),
             totals_nano: totals,
         }
     }
+
+    /// Rounds in which each member was scored.
+    #[must_use]
+    pub fn scored_rounds(&self) -> Vec<u32> {
+        let mut scored = vec![0; self.members];
+        for value in self.rounds.iter().flat_map(|round| &round.values) {
+            scored[usize::from(value.member.0)] += 1;
+        }
+        scored
+    }
+
+    /// What contributions are made from: the sum of each member's values, or what rounds win more with it.
+    #[must_use]
+    pub fn totals_nano(&self) -> Vec<i64> {
+        match &self.participation {
+            Some(participation) => participation.values_nano().into_iter().map(whole).collect(),
+            None => {
+                let totals = self.sums_nano(self.rounds.len());
+                totals.into_iter().map(|total| total.unwrap_or(0)).collect()
+            }
+        }
+    }
+
+    /// Each member's value as it is compared for exclusions: over the last so many rounds, or by participation over all of them;
+    /// none where it was in none.
+    #[must_use]
+    pub fn compared_nano(&self, last: usize) -> Vec<Option<i64>> {
+        let sums = self.sums_nano(last);
+        match &self.participation {
+            None => sums,
+            Some(participation) => {
+                let values = participation.values_nano().into_iter().map(whole);
+                sums.into_iter()
+                    .zip(values)
+                    .map(|(there, value)| there.map(|_| value))
+                    .collect()
+            }
+        }
+    }
+
+    fn sums_nano(&self, last: usize) -> Vec<Option<i64>> {
+        let mut sums = vec![None; self.members];
+        let rounds = &self.rounds[self.rounds.len().saturating_sub(last)..];
+        for value in rounds.iter().flat_map(|round| &round.values) {
+            let sum: &mut Option<i64> = &mut sums[usize::from(value.member.0)];
+            *sum = Some(sum.unwrap_or(0).saturating_add(value.value_nano));
+        }
+        sums
+    }
+}
+
+/// To the nearest integer, half to even, within what a canonical document can hold.
+fn whole(value: f64) -> i64 {
+    const MOST: f64 = (1_u64 << 53) as f64 - 1.0;
+    value.round_ties_even().clamp(-MOST, MOST) as i64
 }
 
 /// The positive part of each total as a part of all of them, rounded down, at most the cap each.
@@ -382,7 +486,7 @@ mod tests {
         let optimiser = ServerOptimiser::new(Aggregation::default(), 2);
         let all = RoundRule::mean(2).combine(updates)?;
         valuation.observe(Round(1), &model([0.0; 2]), &optimiser, &all, &holdout())?;
-        Ok(valuation.report(ContentDigest::of(b"holdout"), Ppm::new(600_000).unwrap()))
+        Ok(valuation.report(ContentDigest::of(b"holdout"), Ppm::new(600_000).unwrap(), 0))
     }
 
     #[test]

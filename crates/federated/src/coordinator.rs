@@ -14,6 +14,7 @@ mod patience;
 mod replay;
 mod round;
 mod run;
+mod standing;
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use counterweight_primitives::{
 use counterweight_provenance::blobs::BlobError;
 
 pub(crate) use self::masked::sum_root;
-pub use self::replay::{Replay, ReplayError, asked_members};
+pub use self::replay::{Replay, ReplayError};
 use crate::{
     blobs::Blobs,
     clock::Clock,
@@ -249,6 +250,15 @@ pub enum StudyEvent {
         round: Round,
         /// Who was missing, and why.
         absent: Vec<(MemberIndex, Absence)>,
+    },
+    /// A member is proposed for exclusion, by the rule of the terms.
+    ExclusionProposed {
+        /// The closed round after which the rule gave it.
+        round: Round,
+        /// Whom.
+        member: MemberIndex,
+        /// For how long it may appeal.
+        appeal_seconds: u32,
     },
     /// The ledger does not answer; trying again.
     LedgerSilent {

@@ -5,13 +5,17 @@
 //! [`StudyLedger`] acts for one account.
 
 pub mod masking;
+pub mod standing;
 
 use counterweight_primitives::{
     Address, Amount, AssetId, ContentDigest, MemberIndex, Ppm, PurposeIndex, Round, StudyId, UnixSeconds,
 };
 pub use counterweight_provenance::ledger::LedgerError;
 
-use self::masking::{MaskLedger, MaskReader};
+use self::{
+    masking::{MaskLedger, MaskReader},
+    standing::{StandingLedger, StandingReader},
+};
 use crate::privacy::MicroEpsilon;
 
 /// What a sponsor offers: `ITrainingRounds.Terms`.
@@ -210,6 +214,11 @@ pub trait StudyReader {
     fn mask_reader(&self) -> Option<&dyn MaskReader> {
         None
     }
+
+    /// The record of exclusions, where this ledger keeps one.
+    fn standing_reader(&self) -> Option<&dyn StandingReader> {
+        None
+    }
 }
 
 /// Acting on a study for one account. Every call returns once it is recorded for good.
@@ -219,6 +228,11 @@ pub trait StudyLedger: StudyReader {
 
     /// The record of masked rounds for the same account, where this ledger keeps one.
     fn masking(&self) -> Option<&dyn MaskLedger> {
+        None
+    }
+
+    /// The record of exclusions for the same account, where this ledger keeps one.
+    fn standing(&self) -> Option<&dyn StandingLedger> {
         None
     }
 

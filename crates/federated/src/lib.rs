@@ -2,13 +2,14 @@
 //!
 //! What a study is: [`study`]. A member's data: [`table`]. The model: [`architecture`], [`parameters`],
 //! [`tensor_file`], [`training`]. What travels: [`update`], or what [`masked`] rounds make of it. What everyone recomputes: [`aggregate`], [`rules`],
-//! [`server_optimiser`], [`contribution`], [`scoring`]. What must be recorded: [`ledger`]. Who runs it: [`coordinator`], [`member`], [`round`], over
+//! [`server_optimiser`], [`asking`], [`contribution`], [`scoring`], [`standing`]. What must be recorded: [`ledger`]. Who runs it: [`coordinator`], [`member`], [`round`], over
 //! [`http`] ([`wire`]) or in one process. Who checks it: [`audit`]. Who spoils it, in tests: [`attack`].
 
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
 pub mod architecture;
+pub mod asking;
 pub mod attack;
 pub mod audit;
 pub mod blobs;
@@ -31,6 +32,7 @@ pub mod rules;
 pub mod scoring;
 pub mod server_optimiser;
 pub mod simulation;
+pub mod standing;
 pub mod study;
 pub mod table;
 pub mod tensor_file;

@@ -9,6 +9,7 @@ mod masked;
 pub mod outside;
 mod patience;
 mod run;
+mod standing;
 pub mod trainer;
 mod work;
 
@@ -33,7 +34,7 @@ pub use self::{
 use crate::{
     coordinator::{Answer, Notice},
     journal::{Journal, JournalError},
-    ledger::{LedgerError, Phase, StudyLedger},
+    ledger::{LedgerError, Phase, StudyLedger, standing::ProposalState},
     masked::record::MaskRecord,
     parameters::ParametersError,
     round::Refusal,
@@ -126,6 +127,17 @@ pub enum MemberEvent {
         round: Round,
         /// Which record.
         record: MaskRecord,
+    },
+    /// It is proposed for exclusion, or that went on.
+    Proposed {
+        /// Its index.
+        member: MemberIndex,
+        /// The round after which it was proposed.
+        round: Round,
+        /// Digest of the values it was proposed by.
+        evidence: ContentDigest,
+        /// Where that stands.
+        state: ProposalState,
     },
     /// It takes no part in a round.
     SatOut {

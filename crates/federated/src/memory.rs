@@ -5,6 +5,7 @@
 
 mod masking;
 mod rules;
+mod standing;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +23,7 @@ use crate::{
     ledger::{
         FinishRecord, LedgerError, RoundRecord, StudyLedger, StudyReader, StudyState, StudyTerms,
         masking::{MaskLedger, MaskReader},
+        standing::{StandingLedger, StandingReader},
     },
     privacy::MicroEpsilon,
 };
@@ -99,6 +101,10 @@ impl StudyReader for MemoryLedger {
     fn mask_reader(&self) -> Option<&dyn MaskReader> {
         Some(self)
     }
+
+    fn standing_reader(&self) -> Option<&dyn StandingReader> {
+        Some(self)
+    }
 }
 
 impl StudyLedger for MemoryLedger {
@@ -107,6 +113,10 @@ impl StudyLedger for MemoryLedger {
     }
 
     fn masking(&self) -> Option<&dyn MaskLedger> {
+        Some(self)
+    }
+
+    fn standing(&self) -> Option<&dyn StandingLedger> {
         Some(self)
     }
 

@@ -4,7 +4,7 @@
 //! than without it ([`leave_one_group_out`]), so only published sums are used, and everyone recomputes the same
 //! values. [`GroupScores`] tells members apart over the rounds, since each is in other company every time. With
 //! fewer than eight members there are too few groups for that: [`Participation`] compares rounds that a member sat out
-//! with those it was part of.
+//! with those it was part of. [`Standing`] tells who lies far below the others for long.
 //!
 //! Scoring a group's sum by itself instead, without the others, ranks who does nothing above honest members as soon as
 //! their data differ (`benches/valuation` shows it).
@@ -23,6 +23,6 @@ mod standing;
 pub use self::{
     group_scores::{GroupScores, leave_one_group_out},
     grouping::{Grouping, GroupingError, draw_groups},
-    participation::Participation,
-    standing::{Standing, StandingRules},
+    participation::{Participation, draw_turns},
+    standing::{Standing, StandingRules, shares},
 };

@@ -10,6 +10,7 @@ pub mod keys;
 pub mod masking;
 pub mod privacy;
 pub mod schema;
+pub mod standing;
 pub mod terms;
 
 use std::path::PathBuf;
@@ -140,6 +141,11 @@ pub struct TrainingSection {
     pub privacy: Option<privacy::PrivacySection>,
     /// Groups whose sums are seen and nothing of a single member; every update is public if absent.
     pub masking: Option<masking::MaskingSection>,
+    /// How members are told apart.
+    #[serde(default)]
+    pub scoring: Scoring,
+    /// When members are paid, and who is proposed for exclusion; everyone from the first round and nobody if absent.
+    pub standing: Option<standing::StandingSection>,
     /// Time members have to send an update.
     #[serde(default = "minute")]
     pub round_timeout: Seconds,
@@ -149,6 +155,25 @@ pub struct TrainingSection {
     /// Of the first parameters and of every shuffle.
     #[serde(default)]
     pub seed: u64,
+}
+
+/// How members are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scoring {
+    /// By what each round loses without a member, or without its group.
+    #[default]
+    LeaveOneOut,
+    /// By what rounds win with a member and without it: each sits out in its turn. For masked studies of a single group.
+    Participation,
+}
+
+impl Scoring {
+    /// Whether it is the one that terms do not name.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// `[holdout]`: rows nobody trains on, public, by which contributions are judged.

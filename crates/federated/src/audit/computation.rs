@@ -6,18 +6,22 @@ use counterweight_primitives::{ContentDigest, MemberIndex, Round};
 use counterweight_provenance::purpose::Purpose;
 
 use super::{
-    Audit, Check, CheckKind, Records,
+    Audit, Check, CheckKind, MemberStanding, Records,
     findings::{Findings, Place, with_causes},
+    standing::{check_survivors, standing},
 };
 use crate::{
     contribution::ContributionReport,
-    coordinator::{Replay, ReplayError, asked_members},
+    coordinator::{Replay, ReplayError},
     ledger::{RoundClosing, RoundRecord, StudyState},
     masked::groups::MaskedGroups,
     member_set::MemberSet,
     parameters::Parameters,
     rules::RuleError,
-    study::terms::{MOST_BYTES, PublicTerms},
+    study::{
+        privacy::PromiseError,
+        terms::{MOST_BYTES, PublicTerms},
+    },
     table::{Dataset, Source, holdout_rows},
     update::{CheckedUpdate, Update, UpdateRules},
 };
@@ -67,8 +71,13 @@ impl Audit<'_> {
         )
     }
 
-    /// Checks commitments, updates, aggregation, results and contributions.
-    pub(super) fn check_computation(&self, records: &Records, terms: Option<&PublicTerms>) -> Vec<Check> {
+    /// Checks commitments, updates, aggregation, results, contributions and standing; where members stand, if every closed
+    /// round could be computed.
+    pub(super) fn check_computation(
+        &self,
+        records: &Records,
+        terms: Option<&PublicTerms>,
+    ) -> (Vec<Check>, Option<Vec<MemberStanding>>) {
         let Records { state, rounds, .. } = records;
         let mut commitments = Findings::new(CheckKind::Commitments);
         let mut validity = Findings::new(CheckKind::Updates);
@@ -78,6 +87,8 @@ impl Audit<'_> {
 
         let holdout = terms.and_then(|terms| self.holdout_rows(terms, &mut contributions));
         let mut masks = self.masks(terms);
+        let mut exclusions = self.exclusions(terms, records);
+        let asking = terms.map(|terms| self.asking(terms, rounds, &mut aggregation));
         let mut replay = None;
         match terms.map(|terms| Replay::new(self.study, terms, self.start, state.members.len())) {
             None => aggregation.unknown(Place::default(), "the terms are not known"),
@@ -103,12 +114,26 @@ impl Audit<'_> {
                     .check_updates(terms, record, closing, &mut commitments, &mut validity)
                     .map(Known::Updates),
             };
-            if let Some(terms) = terms {
-                check_survivors(terms, state, record, closing, &mut aggregation);
+            if let (Some(terms), Some(asking)) = (terms, &asking) {
+                check_survivors(terms, records, asking, record, closing, &mut aggregation);
+                if masks.is_none() {
+                    self.check_left_out(
+                        terms,
+                        &asking.asked(terms, state, round),
+                        record,
+                        closing,
+                        &mut exclusions,
+                    );
+                }
             }
             let last = place + 1 == rounds.len() || rounds[place + 1].closed.is_none();
             self.check_result(terms, record, closing, last, &mut results);
             replay = advance(replay, record, closing, known, holdout.as_ref(), &mut aggregation);
+            if let (Some(replay), Some(Ok(exclusions)), Some(asking), true) =
+                (&mut replay, &mut exclusions, &asking, holdout.is_some())
+            {
+                exclusions.judge(replay, asking, record, closing);
+            }
         }
         self.check_contributions(
             records,
@@ -117,6 +142,16 @@ impl Audit<'_> {
             holdout.is_some(),
             &mut contributions,
         );
+        let valued = terms.is_some_and(|terms| terms.holdout.is_none()) || holdout.is_some();
+        let standing = replay.as_ref().filter(|_| valued).map(standing);
+        let excluded = match &exclusions {
+            Some(Ok(exclusions)) => exclusions.excluded(),
+            _ => 0,
+        };
+        let exclusions = exclusions.map(|read| match read {
+            Ok(exclusions) => exclusions.compare(records),
+            Err(findings) => findings,
+        });
         let closed = rounds.iter().filter(|record| record.closed.is_some()).count();
         let masking = masks.map(|masks| masks.map_or_else(|findings| findings, |masks| masks.findings));
         let mut checks = vec![
@@ -137,7 +172,12 @@ impl Audit<'_> {
                 "the contributions are the ones that the updates and the hold-out give".to_owned()
             }),
         ]);
-        checks
+        checks.extend(exclusions.map(|findings| {
+            findings.close(|proposals| {
+                format!("each of {proposals} proposed exclusions is the rule's; {excluded} hold or will without an appeal")
+            })
+        }));
+        (checks, standing)
     }
 
     fn holdout_rows(&self, terms: &PublicTerms, findings: &mut Findings) -> Option<Dataset> {
@@ -210,21 +250,13 @@ impl Audit<'_> {
                 updates = None;
                 continue;
             };
-            let (clip, most_examples) = match terms.update_limits() {
-                Ok(limits) => limits,
+            let rules = match self.update_rules(terms, record) {
+                Ok(rules) => rules,
                 Err(error) => {
                     validity.wrong(place, error);
                     updates = None;
                     continue;
                 }
-            };
-            let rules = UpdateRules {
-                study: self.study,
-                round,
-                base: record.base,
-                coordinates: terms.architecture.parameters(),
-                clip,
-                most_examples,
             };
             match Update::decode(&bytes, rules.coordinates).and_then(|update| update.check(&rules, member)) {
                 Ok(update) => {
@@ -240,6 +272,53 @@ impl Audit<'_> {
             }
         }
         updates
+    }
+
+    /// Whoever was asked, committed and handed over an update that fits is counted, where members can be excluded: leaving one
+    /// out quietly would be an exclusion that nobody can appeal against.
+    fn check_left_out(
+        &self,
+        terms: &PublicTerms,
+        asked: &MemberSet,
+        record: &RoundRecord,
+        closing: &RoundClosing,
+        exclusions: &mut Option<Result<super::standing::Exclusions, Findings>>,
+    ) {
+        let Some(Ok(exclusions)) = exclusions else { return };
+        let survivors = MemberSet(closing.survivors);
+        // Of terms whose limits are unknown that is said elsewhere.
+        let Ok(rules) = self.update_rules(terms, record) else { return };
+        for (member, digest) in &record.commitments {
+            if survivors.contains(*member) || !asked.contains(*member) {
+                continue;
+            }
+            let Ok(bytes) = self.blobs.get(digest, size_max(Some(terms))) else {
+                continue;
+            };
+            let fits =
+                Update::decode(&bytes, rules.coordinates).and_then(|update| update.check(&rules, *member));
+            if fits.is_ok() {
+                let place = Place {
+                    round: Some(record.round),
+                    member: Some(*member),
+                    digest: Some(*digest),
+                };
+                let problem = "its update is kept and fits, and it was left out without being excluded";
+                exclusions.findings.wrong(place, problem);
+            }
+        }
+    }
+
+    fn update_rules(&self, terms: &PublicTerms, record: &RoundRecord) -> Result<UpdateRules, PromiseError> {
+        let (clip, most_examples) = terms.update_limits()?;
+        Ok(UpdateRules {
+            study: self.study,
+            round: record.round,
+            base: record.base,
+            coordinates: terms.architecture.parameters(),
+            clip,
+            most_examples,
+        })
     }
 
     /// Whether the parameters kept under a result's digest are intact. Earlier rounds need not be kept at all: they
@@ -344,30 +423,6 @@ fn size_max(terms: Option<&PublicTerms>) -> u64 {
     let most = crate::architecture::MOST_PARAMETERS;
     let numbers = terms.map_or(most, |terms| terms.architecture.parameters().min(most));
     numbers as u64 * 4 + OVERHEAD
-}
-
-fn check_survivors(
-    terms: &PublicTerms,
-    state: &StudyState,
-    record: &RoundRecord,
-    closing: &RoundClosing,
-    findings: &mut Findings,
-) {
-    let survivors = MemberSet(closing.survivors);
-    let asked = asked_members(terms, state, record.round);
-    for member in survivors.iter().filter(|member| !asked.contains(*member)) {
-        let place = Place {
-            round: Some(record.round),
-            member: Some(member),
-            digest: None,
-        };
-        findings.wrong(place, "is counted and was not asked");
-    }
-    let quorum = usize::from(terms.quorum.max(state.min_members));
-    if survivors.len() < quorum {
-        let problem = format!("{} updates were counted, the quorum is {quorum}", survivors.len());
-        findings.wrong(round_place(record.round), problem);
-    }
 }
 
 /// Computes one more round, as long as all before could be.

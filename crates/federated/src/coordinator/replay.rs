@@ -3,7 +3,7 @@
 
 mod masked;
 
-use counterweight_primitives::{AssetId, ContentDigest, MemberIndex, Ppm, Round, StudyId};
+use counterweight_primitives::{ContentDigest, MemberIndex, Ppm, Round, StudyId, UnixSeconds};
 use counterweight_provenance::blobs::BlobError;
 
 use crate::{
@@ -11,11 +11,11 @@ use crate::{
     architecture::ArchitectureError,
     blobs::Blobs,
     contribution::{ContributionError, ContributionReport, RoundValue, Valuation},
-    ledger::StudyState,
     member_set::MemberSet,
     parameters::Parameters,
     rules::{Inputs, RoundRule, RuleError},
     server_optimiser::{ServerError, ServerOptimiser},
+    standing::{Due, Judged, StandingRecord, Watch},
     study::{privacy::PromiseError, terms::PublicTerms},
     table::Dataset,
     training::{ShuffleSeed, TrainingError, train},
@@ -34,6 +34,8 @@ pub struct Replay {
     digest: ContentDigest,
     optimiser: ServerOptimiser,
     valuation: Valuation,
+    /// Where members can be excluded.
+    watch: Option<Watch>,
     rounds: u32,
     /// Aggregate of the round before, where the rule starts from it.
     centre: Option<Vec<i32>>,
@@ -167,6 +169,14 @@ pub enum ReplayError {
     /// The terms promise a privacy that cannot be kept.
     #[error(transparent)]
     Privacy(#[from] PromiseError),
+    /// The terms pay or exclude members in a way that makes no sense.
+    #[error("standing.{setting}: {problem}")]
+    Standing {
+        /// Its key.
+        setting: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
     /// Contributions could not be computed.
     #[error(transparent)]
     Contribution(#[from] ContributionError),
@@ -195,6 +205,10 @@ impl Replay {
             let fits = masking.check(terms.clip.get());
             fits.map_err(|(setting, problem)| ReplayError::Masking { setting, problem })?;
         }
+        if let Some(standing) = &terms.standing {
+            let fits = standing.check(terms.rounds);
+            fits.map_err(|(setting, problem)| ReplayError::Standing { setting, problem })?;
+        }
         let parameters = match start {
             Some(start) if *start.architecture() == terms.architecture => start.clone(),
             Some(_) => return Err(ReplayError::OtherStart),
@@ -206,7 +220,8 @@ impl Replay {
             digest: parameters.digest(),
             optimiser: ServerOptimiser::new(terms.aggregation, parameters.values().len()),
             parameters,
-            valuation: Valuation::new(members),
+            valuation: Valuation::by(terms.scoring, members),
+            watch: terms.exclusion().map(|rule| Watch::new(study, *rule, members)),
             rounds: 0,
             centre: None,
             limits: terms.update_limits()?,
@@ -315,7 +330,45 @@ impl Replay {
         self.valuation.report(
             self.terms.holdout.unwrap_or_else(|| ContentDigest::of(b"")),
             member_cap,
+            self.terms.vesting_rounds(),
         )
+    }
+
+    /// What the rounds so far say of each member.
+    #[must_use]
+    pub fn valuation(&self) -> &Valuation {
+        &self.valuation
+    }
+
+    /// Who is watched for exclusion, where members can be excluded.
+    #[must_use]
+    pub fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
+    }
+
+    /// Judges the members after the newest round, where they can be excluded: who is to be proposed. Once a round, in order.
+    ///
+    /// # Errors
+    /// [`ReplayError::Contribution`].
+    pub fn judge(
+        &mut self,
+        round: Round,
+        excluded: MemberSet,
+        closed_at: UnixSeconds,
+        record: &StandingRecord,
+    ) -> Result<Vec<Due>, ReplayError> {
+        let Some(watch) = &mut self.watch else {
+            return Ok(Vec::new());
+        };
+        let values = self.valuation.compared_nano(watch.window());
+        let judged = Judged {
+            round,
+            excluded,
+            closed_at,
+            values: &values,
+        };
+        let due = watch.observe(&judged, record);
+        due.map_err(|error| ContributionError::from(error).into())
     }
 
     /// Moves on by a round: aggregates the updates, lets the server optimiser step, and values the survivors on the
@@ -423,32 +476,4 @@ impl Replay {
             .map_err(|source| ReplayError::Server { round, source })?;
         Ok((parameters, optimiser))
     }
-}
-
-/// Members asked for an update in a round: all, or as many as the terms say, drawn by the study's seed.
-///
-/// The draw goes by dataset and not by index, so that the order of joining changes nothing: members are sorted by the
-/// BLAKE3 digest of seed, round and dataset, and the first ones are asked.
-#[must_use]
-pub fn asked_members(terms: &PublicTerms, state: &StudyState, round: Round) -> MemberSet {
-    let count = state.members.len();
-    let wanted = terms.members_per_round.map_or(count, usize::from);
-    if wanted >= count {
-        return MemberSet::first(count);
-    }
-    let lot = |dataset: AssetId| {
-        let mut text = b"counterweight/asked-members/v1".to_vec();
-        text.extend_from_slice(&terms.seed.to_le_bytes());
-        text.extend_from_slice(&round.0.to_le_bytes());
-        text.extend_from_slice(&dataset.0.to_le_bytes());
-        ContentDigest::of(&text)
-    };
-    let mut lots: Vec<_> = state
-        .members
-        .iter()
-        .zip(0..)
-        .map(|(member, index)| (lot(member.dataset), MemberIndex(index)))
-        .collect();
-    lots.sort_unstable();
-    lots.into_iter().take(wanted).map(|(_, member)| member).collect()
 }

@@ -6,7 +6,7 @@ use counterweight_primitives::{ContentDigest, MemberIndex, Round, UnixSeconds};
 
 use super::{
     Answer, Content, Coordinator, CoordinatorError, Delivery, Members, Notice, Replay, ReplayError,
-    RoundSummary, StudyEvent, asked_members,
+    RoundSummary, StudyEvent,
     run::{check_base, examples, of_promise},
 };
 use crate::{
@@ -68,7 +68,7 @@ impl Coordinator<'_> {
         }
         let record = self.open_record(round)?;
         check_base(replay, &record)?;
-        let terms = self.round_terms(&state, &record);
+        let terms = self.round_terms(&state, &record)?;
         self.note(Entry::RoundOpened {
             round,
             base: record.base,
@@ -107,19 +107,23 @@ impl Coordinator<'_> {
         self.close(replay, &record, survivors, &aggregated, absent, summaries)
     }
 
-    fn round_terms(&self, state: &StudyState, record: &RoundRecord) -> RoundTerms {
+    fn round_terms(
+        &mut self,
+        state: &StudyState,
+        record: &RoundRecord,
+    ) -> Result<RoundTerms, CoordinatorError> {
         let slack = state.close_by.0.saturating_sub(state.commit_by.0);
-        RoundTerms {
+        Ok(RoundTerms {
             study: self.plan.study,
             round: record.round,
             base: record.base,
-            asked: asked_members(&self.plan.terms, state, record.round),
+            asked: self.asked(state, record)?,
             quorum: self.quorum(state),
             commit_by: state.commit_by,
             // The other half is for aggregating and for getting the result into a block.
             upload_by: UnixSeconds(state.commit_by.0 + slack / 2),
             close_by: state.close_by,
-        }
+        })
     }
 
     pub(super) fn quorum(&self, state: &StudyState) -> usize {
@@ -413,6 +417,10 @@ impl Coordinator<'_> {
             Aggregated::Updates(updates) => (replay.advance(round, updates, holdout)?, examples(updates)),
             Aggregated::Groups(groups) => (replay.advance_groups(round, groups, holdout)?, groups.examples()),
         };
+        if replay.watch().is_some() {
+            let closed = self.open_record(round)?;
+            self.judge(replay, &closed)?;
+        }
         let summary = RoundSummary {
             round,
             rounds: state.rounds,

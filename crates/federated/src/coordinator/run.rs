@@ -6,7 +6,7 @@ use counterweight_primitives::{ContentDigest, Round};
 
 use super::{
     Answer, Coordinator, CoordinatorError, Members, Notice, Replay, ReplayError, RoundNotice, RoundSummary,
-    StudyEvent, StudyOutcome, asked_members, round::Ending,
+    StudyEvent, StudyOutcome, round::Ending,
 };
 use crate::{
     journal::Entry,
@@ -164,6 +164,7 @@ impl Coordinator<'_> {
             let state = self.state("reading the study")?;
             if matches!(state.phase, Phase::Enrolling | Phase::Running) {
                 self.configure_masking(&state)?;
+                self.configure_standing(&state)?;
             }
             match state.phase {
                 Phase::Enrolling => {}
@@ -242,7 +243,9 @@ impl Coordinator<'_> {
                 Some(groups) => (replay.advance_groups(round, groups, holdout)?, groups.examples()),
             };
             let state = self.state("reading the study")?;
-            let absent = asked_members(&self.plan.terms, &state, round)
+            self.judge(replay, &record)?;
+            let absent = self
+                .asked(&state, &record)?
                 .iter()
                 .filter(|member| !survivors.contains(*member))
                 .map(|member| {

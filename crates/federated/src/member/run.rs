@@ -11,7 +11,11 @@ use super::{
     Answer, ClientError, CoordinatorClient, Member, MemberError, MemberEvent, MemberOutcome, PreparedUpdate,
     patience::{PAUSES, Patience},
 };
-use crate::{clock::Clock, ledger::Phase, round::Refusal};
+use crate::{
+    clock::Clock,
+    ledger::{Phase, standing::ProposalState},
+    round::Refusal,
+};
 
 /// How patient a member is.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +75,7 @@ impl Run<'_> {
         let index = self.patiently("joining the study", |run| run.member.join())?;
         (self.observer)(&MemberEvent::Joined { member: index });
         let mut done = None;
+        let mut told = None;
         loop {
             let state = self.patiently("reading the study", |run| run.member.state("reading the study"))?;
             if !matches!(state.phase, Phase::Enrolling | Phase::Running) {
@@ -82,6 +87,7 @@ impl Run<'_> {
                     result: (state.phase == Phase::Finished).then_some(state.result).flatten(),
                 });
             }
+            self.tell_standing(index, &mut told)?;
             // A round that expired and was opened again is another opening of the same number.
             let opening = state.round_open.then_some((state.round, state.commit_by));
             if opening.is_some() && opening != done {
@@ -91,6 +97,28 @@ impl Run<'_> {
             }
             self.wait_for_news();
         }
+    }
+
+    /// Says once of each state of a proposal against this member that it is there.
+    fn tell_standing(
+        &mut self,
+        index: MemberIndex,
+        told: &mut Option<(Round, ProposalState)>,
+    ) -> Result<(), MemberError> {
+        let doing = "reading who is proposed for exclusion";
+        let proposed = self.patiently(doing, |run| run.member.proposed_exclusion(index))?;
+        let Some((proposal, state)) = proposed else {
+            return Ok(());
+        };
+        if told.replace((proposal.round, state)) != Some((proposal.round, state)) {
+            (self.observer)(&MemberEvent::Proposed {
+                member: index,
+                round: proposal.round,
+                evidence: proposal.evidence,
+                state,
+            });
+        }
+        Ok(())
     }
 
     /// The coordinator's notice only says when it is worth looking at the ledger, so a failure costs no more than a

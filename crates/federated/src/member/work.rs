@@ -12,7 +12,7 @@ use super::{
     trainer::{Evaluated, Metrics, Trained, TrainerError, TrainingTask},
 };
 use crate::{
-    coordinator::asked_members,
+    asking::Asking,
     journal::Entry,
     ledger::{Phase, RoundRecord, StudyState, masking::MaskRound},
     member_set::MemberSet,
@@ -137,12 +137,18 @@ impl Member {
         }
         self.check_terms(&state)?;
         let member = self.index_in(&state).ok_or_else(|| self.not_a_member())?;
-        if !asked_members(&self.setup.terms, &state, round).contains(member) {
-            return Ok(None);
-        }
+        self.check_exclusion(&state)?;
         let records = self.rounds()?;
+        let asking = Asking::read(&*self.setup.ledger, &self.setup.terms, self.setup.study, &records);
+        let asking = asking.map_err(|source| MemberError::Ledger {
+            doing: "reading who is asked",
+            source,
+        })?;
         let record = records.into_iter().rev().find(|record| record.round == round);
         let record = record.ok_or(MemberError::RoundNotOpen { round })?;
+        if !asking.asked(&self.setup.terms, &state, round).contains(member) {
+            return Ok(None);
+        }
         let committed = record
             .commitments
             .iter()

@@ -1,6 +1,7 @@
 //! The rules themselves: who may do what, and when.
 
 mod masking;
+mod standing;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use crate::{
     ledger::{
         FinishRecord, LedgerError, MemberState, Phase, RoundClosing, RoundRecord, StudyState, StudyTerms,
         masking::{MaskRound, MaskSetting},
+        standing::{Proposal, StandingSetting},
     },
     member_set::{MEMBERS_MAX, MemberSet},
     privacy::MicroEpsilon,
@@ -44,6 +46,8 @@ pub(super) struct Study {
     pub(super) finish: Option<FinishRecord>,
     pub(super) mask_setting: Option<MaskSetting>,
     pub(super) mask_rounds: Vec<MaskRound>,
+    pub(super) standing_setting: Option<StandingSetting>,
+    pub(super) proposals: Vec<Proposal>,
     budget_returned: bool,
 }
 
@@ -207,6 +211,8 @@ impl Rules {
             finish: None,
             mask_setting: None,
             mask_rounds: Vec::new(),
+            standing_setting: None,
+            proposals: Vec::new(),
             budget_returned: false,
         };
         self.studies.push(study);

@@ -1,38 +1,51 @@
 //! Values of few members, from rounds that some of them sat out.
 
+use crate::member_set::MEMBERS_MAX;
+
 /// What each round won, and who was part of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Participation {
     members: usize,
-    rounds: Vec<(u64, f64)>,
+    /// Left and right side of the normal equations over the turns that are over.
+    normal: Vec<Vec<f64>>,
+    /// The rounds of the turn that is not over.
+    turn: Vec<(u64, f64)>,
 }
-
-/// Most members.
-const MOST_MEMBERS: usize = 16;
 
 /// Weight of the assumption that nobody is worth anything, in rounds: what holds the values where a member was part of
 /// all rounds, or of none.
 const RIDGE: f64 = 0.1;
 
+/// Stands for nobody in a draw of turns.
+const NOBODY: u32 = u32::MAX;
+
+/// Who sits out each round of a turn: everyone once, and nobody once, in an order that the beacon draws.
+///
+/// Were one out in every round, only differences between members would be known, and paying for what is above their mean would
+/// leave half of the helpful unpaid. The round with everyone tells what each is worth by itself.
+#[must_use]
+pub fn draw_turns(beacon: &[u8; 32], first_round: u32, members: &[u32]) -> Vec<Option<u32>> {
+    let mut turns = members.to_vec();
+    turns.push(NOBODY);
+    let order = super::draw_groups(beacon, first_round, &turns, 1).unwrap_or_default();
+    let drawn = order.into_iter().flatten();
+    drawn.map(|member| (member != NOBODY).then_some(member)).collect()
+}
+
 impl Participation {
-    /// Before the first round of at most 16 members; more are not valued, as groups tell better of them.
+    /// Before the first round of at most 64 members; where they fill two groups, groups tell better of them.
     #[must_use]
     pub fn new(members: usize) -> Self {
-        Self {
-            members: members.min(MOST_MEMBERS),
-            rounds: Vec::new(),
+        let members = members.min(MEMBERS_MAX);
+        let mut normal = vec![vec![0.0; members + 1]; members];
+        for (at, row) in normal.iter_mut().enumerate() {
+            row[at] = RIDGE;
         }
-    }
-
-    /// Who sits out a round: everyone once in every `members` rounds, in an order that the beacon draws anew each time.
-    ///
-    /// # Errors
-    /// [`super::GroupingError`] where there is nobody.
-    pub fn sits_out(&self, beacon: &[u8; 32], round: u32) -> Result<u32, super::GroupingError> {
-        let members: Vec<u32> = (0..).take(self.members).collect();
-        let count = u32::try_from(self.members.max(1)).unwrap_or(1);
-        let order = super::draw_groups(beacon, round / count, &members, 1)?;
-        Ok(order[(round % count) as usize][0])
+        Self {
+            members,
+            normal,
+            turn: Vec::new(),
+        }
     }
 
     /// Takes in one round: who was part of it, and by how much the hold-out loss fell, in units of 10^-9.
@@ -41,46 +54,51 @@ impl Participation {
             .into_iter()
             .filter(|member| (*member as usize) < self.members)
             .fold(0_u64, |members, member| members | 1 << member);
-        self.rounds.push((members, won_nano as f64));
+        self.turn.push((members, won_nano as f64));
+        if self.turn.len() > self.members {
+            let turn = std::mem::take(&mut self.turn);
+            add_turn(&mut self.normal, &turn);
+        }
     }
 
     /// What a round wins more with each member than without it, in units of 10^-9 of loss: least squares over the rounds
-    /// seen, after taking away, from every `members` rounds in turn, what they have in common, as early rounds win most.
+    /// seen, after taking away, from as many rounds in turn as there are members and one, what they have in common, as early
+    /// rounds win most.
     ///
     /// Gauss's elimination in a fixed order: everyone gets the same bits.
     #[must_use]
     pub fn values_nano(&self) -> Vec<f64> {
-        let n = self.members;
-        let mut normal = vec![vec![0.0; n + 1]; n];
-        for (at, row) in normal.iter_mut().enumerate() {
-            row[at] = RIDGE;
-        }
-        for block in self.rounds.chunks(n.max(1)) {
-            let there = |members: u64, member: usize| f64::from(u8::from(members >> member & 1 == 1));
-            let size = block.len() as f64;
-            let usual: Vec<f64> = (0..n)
-                .map(|member| {
-                    block
-                        .iter()
-                        .map(|(members, _)| there(*members, member))
-                        .sum::<f64>()
-                        / size
-                })
-                .collect();
-            let mean = block.iter().map(|(_, won)| won).sum::<f64>() / size;
-            for (members, won) in block {
-                let x: Vec<f64> = (0..n)
-                    .map(|member| there(*members, member) - usual[member])
-                    .collect();
-                for (row, left) in normal.iter_mut().zip(&x) {
-                    for (cell, right) in row.iter_mut().zip(&x) {
-                        *cell += left * right;
-                    }
-                    row[n] += left * (won - mean);
-                }
-            }
+        let mut normal = self.normal.clone();
+        if !self.turn.is_empty() {
+            add_turn(&mut normal, &self.turn);
         }
         solve(normal)
+    }
+}
+
+fn add_turn(normal: &mut [Vec<f64>], turn: &[(u64, f64)]) {
+    let n = normal.len();
+    let there = |members: u64, member: usize| f64::from(u8::from(members >> member & 1 == 1));
+    let size = turn.len() as f64;
+    let usual: Vec<f64> = (0..n)
+        .map(|member| {
+            turn.iter()
+                .map(|(members, _)| there(*members, member))
+                .sum::<f64>()
+                / size
+        })
+        .collect();
+    let mean = turn.iter().map(|(_, won)| won).sum::<f64>() / size;
+    for (members, won) in turn {
+        let x: Vec<f64> = (0..n)
+            .map(|member| there(*members, member) - usual[member])
+            .collect();
+        for (row, left) in normal.iter_mut().zip(&x) {
+            for (cell, right) in row.iter_mut().zip(&x) {
+                *cell += left * right;
+            }
+            row[n] += left * (won - mean);
+        }
     }
 }
 
@@ -113,34 +131,58 @@ mod tests {
     fn observed(rounds: u32) -> Participation {
         let worth = [40.0, 30.0, 0.0, -20.0];
         let mut seen = Participation::new(4);
-        for round in 0..rounds {
-            let out = seen.sits_out(&[9; 32], round).unwrap();
-            let part: Vec<u32> = (0..4).filter(|member| *member != out).collect();
-            let won: f64 = part.iter().map(|member| worth[*member as usize]).sum();
-            let trend = 5000.0 / f64::from(round / 4 + 1);
-            seen.observe(part, (won + trend) as i64);
+        for turn in 0..rounds / 5 {
+            for out in draw_turns(&[9; 32], 2 + 5 * turn, &[0, 1, 2, 3]) {
+                let part: Vec<u32> = (0..4).filter(|member| Some(*member) != out).collect();
+                let won: f64 = part.iter().map(|member| worth[*member as usize]).sum();
+                let trend = 5000.0 / f64::from(turn + 1);
+                seen.observe(part, (won + trend) as i64);
+            }
         }
         seen
     }
 
     #[test]
-    fn values_are_what_rounds_win_more_with_a_member_up_to_what_all_share() {
-        let values = observed(400).values_nano();
-        for (at, difference) in [(0, 60.0), (1, 50.0), (2, 20.0)] {
-            assert!((values[at] - values[3] - difference).abs() < 1.0, "{values:?}");
+    fn values_are_what_rounds_win_more_with_a_member() {
+        let values = observed(1000).values_nano();
+        for (value, worth) in values.iter().zip([40.0, 30.0, 0.0, -20.0]) {
+            assert!((value - worth).abs() < 1.0, "{values:?}");
         }
     }
 
+    /// Three copies: with two of them out of three a round wins as much as with all, so none is worth anything.
     #[test]
-    fn everyone_sits_out_once_in_as_many_rounds_as_there_are_members() {
-        let seen = Participation::new(5);
-        for turn in 0..10 {
-            let mut out: Vec<u32> = (0..5)
-                .map(|at| seen.sits_out(&[2; 32], 5 * turn + at).unwrap())
-                .collect();
-            out.sort_unstable();
-            assert_eq!(out, [0, 1, 2, 3, 4]);
+    fn copies_that_nobody_misses_earn_less_than_one_member_alone() {
+        let mut seen = Participation::new(5);
+        for turn in 0..20 {
+            for out in draw_turns(&[4; 32], 2 + 6 * turn, &[0, 1, 2, 3, 4]) {
+                let part: Vec<u32> = (0..5).filter(|member| Some(*member) != out).collect();
+                let won = 50 * part.iter().filter(|member| **member < 2).count() as i64 + 50;
+                seen.observe(part, won);
+            }
         }
+        let values = seen.values_nano();
+        assert!(values[0] > 45.0 && values[1] > 45.0, "{values:?}");
+        assert!(values[2..].iter().all(|value| value.abs() < 2.0), "{values:?}");
+    }
+
+    #[test]
+    fn everyone_sits_out_once_a_turn_and_nobody_once_in_an_order_of_the_beacon() {
+        let members: Vec<u32> = (0..5).collect();
+        let mut orders = std::collections::BTreeSet::new();
+        for turn in 0..10 {
+            let order = draw_turns(&[2; 32], 2 + 6 * turn, &members);
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, [None, Some(0), Some(1), Some(2), Some(3), Some(4)]);
+            orders.insert(order);
+        }
+        assert!(orders.len() > 5);
+        assert_ne!(
+            draw_turns(&[3; 32], 2, &members),
+            draw_turns(&[2; 32], 2, &members)
+        );
+        assert_eq!(draw_turns(&[3; 32], 2, &[]), [None]);
     }
 
     #[test]

@@ -1,49 +1,32 @@
-//! Who is paid, and who must go.
+//! Who lies far below the others for long, and what members are paid.
 
 use counterweight_primitives::Ppm;
 
-use super::GroupScores;
 use crate::contribution::contributions;
 
-/// When a member is paid, and when it is shut out.
+/// When a member is an outlier, and for how long it may be one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StandingRules {
-    /// Largest share of one member.
-    pub cap: Ppm,
-    /// Scored rounds before a share is paid.
-    pub vesting_rounds: u32,
-    /// Values below this, counted in deviations from the members' median, are an outlier's.
+    /// Values more than so many deviations below the members' median are an outlier's.
     pub outlier: f64,
-    /// The rounds whose values are compared, and so many outlying ones in a row propose an exclusion.
+    /// So many outlying rounds in a row are too many.
     pub patience: u32,
-    /// Rounds in which a proposed exclusion can be appealed against.
-    pub appeal: u32,
 }
 
 impl Default for StandingRules {
     fn default() -> Self {
         Self {
-            cap: Ppm::WHOLE,
-            vesting_rounds: 10,
-            outlier: -2.0,
+            outlier: 2.0,
             patience: 20,
-            appeal: 10,
         }
     }
 }
 
-/// Where each member stands.
+/// For how many rounds in a row each member has been an outlier.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
     rules: StandingRules,
-    members: Vec<MemberStanding>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct MemberStanding {
-    outlying: u32,
-    appeal_left: Option<u32>,
-    excluded: bool,
+    outlying: Vec<u32>,
 }
 
 impl Standing {
@@ -52,77 +35,53 @@ impl Standing {
     pub fn new(rules: StandingRules, members: usize) -> Self {
         Self {
             rules,
-            members: vec![MemberStanding::default(); members],
+            outlying: vec![0; members],
         }
     }
 
-    /// After a round: counts outliers among the values of the last rounds, by their distance from the median in units of
-    /// 1.4826 times the median absolute deviation, which liars below a half cannot move far. An exclusion that was
-    /// proposed, and no appeal upheld, holds when the time for appeals is over.
-    pub fn observe(&mut self, scores: &GroupScores) {
-        let values = scores.last_nano(self.rules.patience as usize);
-        let values: Vec<f64> = values.into_iter().map(|value| value as f64).collect();
-        let (centre, deviation) = median_and_deviation(&values);
-        for (standing, score) in self.members.iter_mut().zip(&values) {
-            let outlying = deviation > 0.0 && (score - centre) / deviation < self.rules.outlier;
-            standing.outlying = if outlying { standing.outlying + 1 } else { 0 };
-            standing.appeal_left = match standing.appeal_left {
-                Some(0 | 1) => {
-                    standing.excluded = true;
-                    None
-                }
-                Some(left) => Some(left - 1),
-                None if standing.outlying >= self.rules.patience && !standing.excluded => {
-                    Some(self.rules.appeal)
-                }
-                None => None,
-            };
+    /// After a round: counts outliers among the members' values, by their distance from the median in units of 1.4826 times
+    /// the median absolute deviation, which liars below a half cannot move far. A member without a value is not compared, and
+    /// its count stays: staying away washes nobody clean.
+    pub fn observe(&mut self, values: &[Option<i64>]) {
+        let compared: Vec<f64> = values.iter().flatten().map(|value| *value as f64).collect();
+        let (centre, deviation) = median_and_deviation(&compared);
+        for (outlying, value) in self.outlying.iter_mut().zip(values) {
+            let Some(value) = value else { continue };
+            let far = deviation > 0.0 && (centre - *value as f64) / deviation > self.rules.outlier;
+            *outlying = if far { *outlying + 1 } else { 0 };
         }
     }
 
-    /// An appeal that was upheld in time: the member stays, and its outlying rounds are counted afresh. Whether there was
-    /// anything to appeal against.
-    pub fn uphold_appeal(&mut self, member: usize) -> bool {
-        let standing = self.members.get_mut(member);
-        standing.is_some_and(|standing| {
-            standing.outlying = 0;
-            standing.appeal_left.take().is_some()
-        })
+    /// Rounds in a row in which a member was an outlier.
+    #[must_use]
+    pub fn outlying(&self, member: usize) -> u32 {
+        self.outlying.get(member).copied().unwrap_or(0)
     }
 
-    /// Whether a member's exclusion is proposed and can be appealed against.
+    /// Whether a member has been an outlier for too long.
     #[must_use]
-    pub fn is_proposed(&self, member: usize) -> bool {
-        self.members
-            .get(member)
-            .is_some_and(|standing| standing.appeal_left.is_some())
+    pub fn is_due(&self, member: usize) -> bool {
+        self.outlying(member) >= self.rules.patience.max(1)
     }
 
-    /// Whether a member is shut out.
-    #[must_use]
-    pub fn is_excluded(&self, member: usize) -> bool {
-        self.members.get(member).is_some_and(|standing| standing.excluded)
+    /// Counts a member's outlying rounds afresh, as after an appeal that was upheld.
+    pub fn count_afresh(&mut self, member: usize) {
+        if let Some(outlying) = self.outlying.get_mut(member) {
+            *outlying = 0;
+        }
     }
+}
 
-    /// Each member's share: the positive part of what its groups were worth as a part of everyone's, rounded down, at most
-    /// the cap; none before it is vested or once it is excluded. What is cut off stays with the sponsor.
-    #[must_use]
-    pub fn shares(&self, scores: &GroupScores) -> Vec<Ppm> {
-        let totals = scores.totals_nano().into_iter().zip(&self.members);
-        let payable: Vec<i64> = totals
-            .map(|(total, standing)| if standing.excluded { 0 } else { total })
-            .collect();
-        let shares = contributions(&payable, self.rules.cap);
-        let vested = scores
-            .rounds()
-            .into_iter()
-            .map(|rounds| rounds >= self.rules.vesting_rounds);
-        shares
-            .into_iter()
-            .zip(vested)
-            .map(|(share, vested)| if vested { share } else { Ppm::ZERO })
-            .collect()
-    }
+/// Each member's share: the positive part of its value as a part of everyone's, rounded down, at most the cap; none for a member
+/// that was scored in fewer rounds than it takes to vest. What is cut off stays with the sponsor: sharing it among the others would
+/// pay a member for another one's going early.
+#[must_use]
+pub fn shares(totals_nano: &[i64], scored_rounds: &[u32], vesting_rounds: u32, cap: Ppm) -> Vec<Ppm> {
+    let vested = scored_rounds.iter().map(|rounds| *rounds >= vesting_rounds);
+    let shares = contributions(totals_nano, cap).into_iter().zip(vested);
+    shares
+        .map(|(share, vested)| if vested { share } else { Ppm::ZERO })
+        .collect()
 }
 
 /// The lower median, and 1.4826 times the lower median distance from it, which is the standard deviation of normal values.
@@ -141,92 +100,84 @@ fn median_and_deviation(values: &[f64]) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn rules() -> StandingRules {
-        StandingRules {
-            vesting_rounds: 3,
+    const VALUES: [Option<i64>; 6] = [Some(100), Some(110), Some(95), Some(105), Some(90), Some(-400)];
+
+    fn after(rounds: u32, values: &[Option<i64>]) -> Standing {
+        let rules = StandingRules {
             patience: 4,
-            appeal: 2,
             ..StandingRules::default()
-        }
-    }
-
-    /// Six members alone in their groups; the last one is worth much less than the others.
-    fn round(scores: &mut GroupScores, standing: &mut Standing) {
-        let groups = (0..6).map(|member| vec![member]).collect();
-        scores.observe(&groups, &[100, 110, 95, 105, 90, -400]);
-        standing.observe(scores);
-    }
-
-    fn after(rounds: u32) -> (GroupScores, Standing) {
-        let (mut scores, mut standing) = (GroupScores::new(6), Standing::new(rules(), 6));
-        for _ in 0..rounds {
-            round(&mut scores, &mut standing);
-        }
-        (scores, standing)
+        };
+        let mut standing = Standing::new(rules, values.len());
+        (0..rounds).for_each(|_| standing.observe(values));
+        standing
     }
 
     #[test]
-    fn a_lasting_outlier_is_proposed_then_excluded_and_nobody_else() {
-        for (rounds, proposed, excluded) in [
-            (3, false, false),
-            (4, true, false),
-            (5, true, false),
-            (6, false, true),
-        ] {
-            let (_, standing) = after(rounds);
-            assert_eq!(
-                (standing.is_proposed(5), standing.is_excluded(5)),
-                (proposed, excluded),
-                "{rounds}"
-            );
-            assert!((0..5).all(|member| !standing.is_proposed(member) && !standing.is_excluded(member)));
-        }
-        assert!(!after(6).1.is_excluded(77));
+    fn a_lasting_outlier_is_due_and_nobody_else() {
+        assert!(!after(3, &VALUES).is_due(5));
+        let standing = after(4, &VALUES);
+        assert!(standing.is_due(5) && (0..5).all(|member| !standing.is_due(member)));
+        assert!(!standing.is_due(77));
     }
 
     #[test]
-    fn an_appeal_in_time_starts_the_count_afresh_and_one_too_late_does_nothing() {
-        let (mut scores, mut standing) = after(5);
-        assert!(standing.uphold_appeal(5) && !standing.is_proposed(5));
-        for _ in 0..3 {
-            round(&mut scores, &mut standing);
-            assert!(!standing.is_proposed(5) && !standing.is_excluded(5));
+    fn far_above_the_others_is_no_outlier() {
+        let mut values = VALUES;
+        values[5] = Some(4000);
+        assert!(!after(9, &values).is_due(5));
+    }
+
+    #[test]
+    fn a_round_among_the_others_ends_the_count_and_one_away_does_not() {
+        let mut standing = after(3, &VALUES);
+        let mut away = VALUES;
+        away[5] = None;
+        standing.observe(&away);
+        assert_eq!(standing.outlying(5), 3);
+        let mut back = VALUES;
+        back[5] = Some(100);
+        standing.observe(&back);
+        assert_eq!(standing.outlying(5), 0);
+        let mut absolved = after(4, &VALUES);
+        absolved.count_afresh(5);
+        absolved.count_afresh(99);
+        assert!(!absolved.is_due(5));
+    }
+
+    #[test]
+    fn members_that_are_alike_have_no_outlier() {
+        assert!((0..6).all(|member| !after(9, &[Some(7); 6]).is_due(member)));
+        assert!(!after(9, &[]).is_due(0));
+    }
+
+    proptest! {
+        /// Whatever fewer than half of the members are worth, whoever is worth what most are is never due.
+        #[test]
+        fn liars_below_a_half_cannot_make_an_outlier_of_who_is_like_the_others(
+            liars in proptest::collection::vec(-(1_i64 << 50)..1 << 50, 0..4),
+        ) {
+            let mut values = vec![Some(100), Some(101), Some(99), Some(100), Some(102)];
+            values.extend(liars.into_iter().map(Some));
+            let standing = after(6, &values);
+            prop_assert!(!standing.is_due(0) && !standing.is_due(3));
         }
-        round(&mut scores, &mut standing);
-        assert!(standing.is_proposed(5));
-        let (_, mut late) = after(6);
-        assert!(!late.uphold_appeal(5) && late.is_excluded(5));
-        assert!(!late.uphold_appeal(99));
     }
 
     #[test]
     fn shares_wait_for_vesting_and_go_to_whoever_helped() {
-        let (scores, standing) = after(2);
-        assert_eq!(standing.shares(&scores), [Ppm::ZERO; 6]);
-        let (scores, standing) = after(3);
-        let shares: Vec<u32> = standing
-            .shares(&scores)
-            .iter()
-            .map(|share| share.millionths())
-            .collect();
-        assert_eq!(shares, [200_000, 220_000, 190_000, 210_000, 180_000, 0]);
-    }
-
-    #[test]
-    fn a_cap_holds_and_whoever_is_excluded_earns_nothing() {
-        let (mut scores, _) = after(3);
-        let capped = StandingRules {
-            cap: Ppm::new(200_000).unwrap(),
-            ..rules()
+        let totals = [100, 300, -50, 600];
+        let cap = Ppm::new(500_000).unwrap();
+        let got = |vesting| -> Vec<u32> {
+            let shares = shares(&totals, &[9, 10, 10, 10], vesting, cap);
+            shares.iter().map(|share| share.millionths()).collect()
         };
-        let shares = Standing::new(capped, 6).shares(&scores);
-        assert!(shares.iter().all(|share| share.millionths() <= 200_000));
-        let groups = vec![vec![5]];
-        scores.observe(&groups, &[1_000_000]);
-        let mut excluded = Standing::new(rules(), 6);
-        excluded.members[5].excluded = true;
-        assert_eq!(excluded.shares(&scores)[5], Ppm::ZERO);
+        assert_eq!(got(0), [100_000, 300_000, 0, 500_000]);
+        // What does not vest is not shared among the others.
+        assert_eq!(got(10), [0, 300_000, 0, 500_000]);
+        assert_eq!(got(11), [0; 4]);
     }
 }

@@ -8,6 +8,7 @@ use crate::{
         Family, FileFormat, MOST_MEMBERS, StudyConfig, StudyConfigError,
         privacy::{Privacy, PromiseError, Unit},
         schema::{DataSection, LabelTest, MissingRule, Role, Standardise},
+        standing,
     },
     update::LARGEST_CLIP,
 };
@@ -137,6 +138,9 @@ fn training(config: &StudyConfig) -> Checked {
         }
     }
     masking(config)?;
+    if let Err((key, problem)) = standing::check(config) {
+        return refuse(format!("training.{key}"), problem);
+    }
     for (key, time) in [
         ("training.round-timeout", training.round_timeout),
         ("training.close-timeout", training.close_timeout),

@@ -23,6 +23,8 @@ pub fn known_keys(table: &str) -> Option<&'static [&'static str]> {
             "clip",
             "privacy",
             "masking",
+            "scoring",
+            "standing",
             "round-timeout",
             "close-timeout",
             "seed",
@@ -37,6 +39,7 @@ pub fn known_keys(table: &str) -> Option<&'static [&'static str]> {
         "training.privacy" => &[
             "unit", "epsilon", "delta", "noise", "row-clip", "sample", "honest",
         ],
+        "training.standing" => &["vesting-rounds", "outlier", "patience", "appeal-time", "arbiter"],
         "training.aggregation" => &[
             "rule",
             "lr",

@@ -14,10 +14,11 @@ use crate::{
     rules::Rule,
     server_optimiser::Aggregation,
     study::{
-        StudyConfig,
+        Scoring, StudyConfig,
         masking::Masking,
         privacy::{Privacy, PromiseError, Setting, member::longest},
         schema::DataSection,
+        standing::{Exclusion, Standing},
     },
     training::LocalTraining,
     update::MOST_EXAMPLES,
@@ -68,6 +69,13 @@ pub struct PublicTerms {
     /// How updates are masked; not at all if absent, and then left out of the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub masking: Option<Masking>,
+    /// How members are told apart; left out of the document where each round is made again without a member or group.
+    #[serde(default, skip_serializing_if = "Scoring::is_default")]
+    pub scoring: Scoring,
+    /// When members are paid, and who is proposed for exclusion; from the first round and nobody if absent, and then left out
+    /// of the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
     /// Of the first parameters and of every shuffle; text, since it may be above 2^53.
     #[serde(with = "seed_as_text")]
     pub seed: u64,
@@ -94,6 +102,8 @@ impl PublicTerms {
                 .promise()
                 .map(|promise| promise.expect("a configuration is checked before its terms are made")),
             masking: config.training.masking.map(|section| section.masking()),
+            scoring: config.training.scoring,
+            standing: config.training.standing.map(|section| section.standing()),
             seed: config.training.seed,
         }
     }
@@ -151,6 +161,18 @@ impl PublicTerms {
             Some(release) if self.masking.is_none() => Ok((longest(&release, 1.0)?, 1)),
             _ => Ok((self.clip.get(), MOST_EXAMPLES)),
         }
+    }
+
+    /// Who is proposed for exclusion, if anybody can be.
+    #[must_use]
+    pub fn exclusion(&self) -> Option<&Exclusion> {
+        self.standing.as_ref()?.exclusion.as_ref()
+    }
+
+    /// Scored rounds without which a member is not paid.
+    #[must_use]
+    pub fn vesting_rounds(&self) -> u32 {
+        self.standing.map_or(0, |standing| standing.vesting_rounds)
     }
 
     /// The canonical bytes.

@@ -354,7 +354,12 @@ impl Study {
         MaskDeadlines::of(opened_at, self.state.commit_by, self.state.close_by)
     }
 
-    fn by_member(&self, study: StudyId, member: MemberIndex, account: Address) -> Result<(), LedgerError> {
+    pub(super) fn by_member(
+        &self,
+        study: StudyId,
+        member: MemberIndex,
+        account: Address,
+    ) -> Result<(), LedgerError> {
         let joined = self.state.members.get(usize::from(member.0));
         check(joined.is_some_and(|joined| joined.account == account), || {
             let values = format!("study: {study}, member: {member}, caller: {account}");
