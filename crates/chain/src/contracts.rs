@@ -15,6 +15,7 @@ pub use inference_dispute::IInferenceDispute;
 pub use inference_verifier::IInferenceVerifier;
 pub use log_anchor::ILogAnchor;
 pub use masked_rounds::IMaskedRounds;
+pub use member_standing::IMemberStanding;
 pub use open_models::IOpenModels;
 pub use royalty_vault::IRoyaltyVault;
 pub use standards::{
@@ -135,6 +136,14 @@ mod masked_rounds {
     alloy_sol_types::sol!(
         #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
         "../../contracts/src/interfaces/IMaskedRounds.sol"
+    );
+}
+
+/// `contracts/src/interfaces/IMemberStanding.sol`.
+mod member_standing {
+    alloy_sol_types::sol!(
+        #![sol(abi, extra_derives(Debug, PartialEq, Eq))]
+        "../../contracts/src/interfaces/IMemberStanding.sol"
     );
 }
 

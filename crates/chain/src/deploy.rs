@@ -74,6 +74,9 @@ pub struct Deployment {
     /// `MaskedRounds`; it makes its `SumDisputes` itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub masked_rounds: Option<Address>,
+    /// `MemberStanding`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member_standing: Option<Address>,
     /// `DevelopmentToken`, only on chain 31337.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub development_token: Option<Address>,
@@ -258,6 +261,7 @@ impl Deployment {
             (Contract::Erc7992Adapter, self.erc7992_adapter),
             (Contract::DecisionReceipts, self.decision_receipts),
             (Contract::MaskedRounds, self.masked_rounds),
+            (Contract::MemberStanding, self.member_standing),
         ] {
             contracts.extend(address.map(|address| (contract, address)));
         }
@@ -311,6 +315,16 @@ impl Deployment {
             )?;
         }
         self.check_masking(network)?;
+        if let Some(standing) = self.member_standing {
+            let got = ask(network, standing, "rounds", &IMaskUser::roundsCall {})?;
+            wired(
+                Contract::MemberStanding,
+                standing,
+                "rounds",
+                self.training_rounds,
+                got,
+            )?;
+        }
         let registrar = self.training_rounds;
         let call = IAssetRegistry::isRegistrarCall {
             account: to_evm(registrar),

@@ -1,6 +1,6 @@
 //! The ledgers of the domain crates, kept by the contracts.
 //!
-//! [`ContractLedger`] implements `federated::ledger` on `TrainingRounds` and `MaskedRounds`, and `provenance::ledger` on
+//! [`ContractLedger`] implements `federated::ledger` on `TrainingRounds`, `MaskedRounds` and `MemberStanding`, and `provenance::ledger` on
 //! `AssetRegistry`, `ConsentRegistry`, `RoyaltyVault` and `LogAnchor`, over any [`Network`]. Histories are read from
 //! events alone, so that whoever has the chain's logs can rebuild them.
 
@@ -15,6 +15,7 @@ mod masking;
 mod receipts;
 mod refusal;
 mod royalties;
+mod standing;
 mod studies;
 mod sums;
 mod tokens;

@@ -38,6 +38,8 @@ pub enum Contract {
     MaskedRounds,
     /// Disputes of their sums; made by `MaskedRounds`.
     SumDisputes,
+    /// Exclusions of members.
+    MemberStanding,
     /// Money to play with.
     DevelopmentToken,
     /// OpenZeppelin's proxy in front of both registries.
@@ -59,7 +61,7 @@ pub struct Artifact {
 
 impl Contract {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::AssetRegistry,
         Self::ConsentRegistry,
         Self::TrainingRounds,
@@ -75,6 +77,7 @@ impl Contract {
         Self::DecisionReceipts,
         Self::MaskedRounds,
         Self::SumDisputes,
+        Self::MemberStanding,
         Self::DevelopmentToken,
         Self::Proxy,
         Self::Timelock,
@@ -99,6 +102,7 @@ impl Contract {
             Self::DecisionReceipts => "DecisionReceipts",
             Self::MaskedRounds => "MaskedRounds",
             Self::SumDisputes => "SumDisputes",
+            Self::MemberStanding => "MemberStanding",
             Self::DevelopmentToken => "DevelopmentToken",
             Self::Proxy => "ERC1967Proxy",
             Self::Timelock => "TimelockController",
@@ -114,7 +118,7 @@ impl Contract {
 
 macro_rules! artifacts {
     ($($contract:ident $file:literal)*) => {
-        static ARTIFACTS: LazyLock<[Artifact; 18]> = LazyLock::new(|| [$(read(
+        static ARTIFACTS: LazyLock<[Artifact; 19]> = LazyLock::new(|| [$(read(
             Contract::$contract,
             include_str!(concat!("../../../../contracts/artifacts/", $file, ".json")),
         )),*]);
@@ -137,6 +141,7 @@ artifacts! {
     DecisionReceipts "DecisionReceipts"
     MaskedRounds "MaskedRounds"
     SumDisputes "SumDisputes"
+    MemberStanding "MemberStanding"
     DevelopmentToken "DevelopmentToken"
     Proxy "ERC1967Proxy"
     Timelock "TimelockController"
@@ -161,7 +166,7 @@ mod tests {
     use super::*;
     use crate::contracts::{
         IAssetRegistry, IConsentRegistry, IDecisionReceipts, IInferenceDispute, IInferenceVerifier,
-        ILogAnchor, IMaskedRounds, IOpenModels, IRoyaltyVault, ISumDisputes, ITrainingRounds,
+        ILogAnchor, IMaskedRounds, IMemberStanding, IOpenModels, IRoyaltyVault, ISumDisputes, ITrainingRounds,
     };
 
     #[test]
@@ -190,6 +195,7 @@ mod tests {
             (Contract::DecisionReceipts, IDecisionReceipts::abi::contract()),
             (Contract::MaskedRounds, IMaskedRounds::abi::contract()),
             (Contract::SumDisputes, ISumDisputes::abi::contract()),
+            (Contract::MemberStanding, IMemberStanding::abi::contract()),
         ] {
             let artifact = &contract.artifact().abi;
             for function in interface.functions() {

@@ -116,6 +116,7 @@ pub(super) fn run(
 
     let rounds = to_evm(training_rounds).abi_encode();
     let masked_rounds = run.contract("maskedRounds", Contract::MaskedRounds, &rounds)?;
+    let member_standing = run.contract("memberStanding", Contract::MemberStanding, &rounds)?;
 
     Ok(Deployment {
         chain_id: network.chain_id(),
@@ -137,6 +138,7 @@ pub(super) fn run(
         erc7992_adapter: disputes.erc7992_adapter,
         decision_receipts: Some(decision_receipts),
         masked_rounds: Some(masked_rounds),
+        member_standing: Some(member_standing),
         development_token,
     })
 }

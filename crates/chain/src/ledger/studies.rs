@@ -3,6 +3,7 @@
 use alloy_primitives::B256;
 use alloy_sol_types::SolEvent as _;
 use counterweight_federated::ledger::masking::{MaskLedger, MaskReader};
+use counterweight_federated::ledger::standing::{StandingLedger, StandingReader};
 use counterweight_federated::ledger::{
     FinishRecord, LedgerError, MemberState, Phase, RoundClosing, RoundRecord, StudyLedger, StudyReader,
     StudyState, StudyTerms,
@@ -251,6 +252,10 @@ impl<S> StudyReader for ContractLedger<S> {
     fn mask_reader(&self) -> Option<&dyn MaskReader> {
         self.deployment.masked_rounds.map(|_| self as &dyn MaskReader)
     }
+
+    fn standing_reader(&self) -> Option<&dyn StandingReader> {
+        self.deployment.member_standing.map(|_| self as &dyn StandingReader)
+    }
 }
 
 fn opened(rounds: &mut [RoundRecord], number: u32) -> Result<&mut RoundRecord, Failure> {
@@ -267,6 +272,10 @@ impl StudyLedger for ContractLedger {
 
     fn masking(&self) -> Option<&dyn MaskLedger> {
         self.deployment.masked_rounds.map(|_| self as &dyn MaskLedger)
+    }
+
+    fn standing(&self) -> Option<&dyn StandingLedger> {
+        self.deployment.member_standing.map(|_| self as &dyn StandingLedger)
     }
 
     fn open_study(&self, terms: &StudyTerms) -> Result<StudyId, LedgerError> {
