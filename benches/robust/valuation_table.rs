@@ -3,9 +3,10 @@
 use counterweight_federated::{
     attack::{DataAttack, UpdateAttack},
     rules::{Rows, Rule},
-    scoring::{GroupScores, Standing, StandingRules, leave_one_group_out},
+    scoring::{GroupScores, leave_one_group_out, shares},
     training::evaluate,
 };
+use counterweight_primitives::Ppm;
 use rayon::prelude::*;
 
 use crate::{
@@ -17,6 +18,8 @@ use crate::{
 const MEMBERS: usize = 20;
 const ROUNDS: u32 = 20;
 const SEEDS: u64 = 10;
+/// Scored rounds before a share is paid.
+const VESTING: u32 = 10;
 const SIZES: [usize; 3] = [1, 2, 4];
 
 const IDLE: Kind = Kind::Update(UpdateAttack::IdleRider);
@@ -42,7 +45,6 @@ const CASES: [(&str, &[Kind]); 4] = [
 struct Found {
     scores: GroupScores,
     alone: GroupScores,
-    standing: Standing,
 }
 
 fn play(digits: &Digits, kinds: Vec<Kind>, split: Split, size: usize, seed: u64) -> Result<Found, Failure> {
@@ -55,7 +57,6 @@ fn play(digits: &Digits, kinds: Vec<Kind>, split: Split, size: usize, seed: u64)
     let mut found = Found {
         scores: GroupScores::new(members),
         alone: GroupScores::new(members),
-        standing: Standing::new(StandingRules::default(), members),
     };
     for _ in 0..ROUNDS {
         let drawn = cohort.draw(&digits.holdout)?;
@@ -69,7 +70,6 @@ fn play(digits: &Digits, kinds: Vec<Kind>, split: Split, size: usize, seed: u64)
             &digits.holdout,
         )?;
         found.scores.observe(&drawn.grouping, &values);
-        found.standing.observe(&found.scores);
         let before = evaluate(cohort.model(), &digits.holdout)?.loss;
         let mut alone = Vec::new();
         for row in drawn.means.rows() {
@@ -126,9 +126,9 @@ fn copies(digits: &Digits, split: Split, size: usize) -> Result<(f64, f64), Fail
                 let mut kinds = vec![Kind::Honest; MEMBERS - 3];
                 kinds.extend(vec![COPY; copies]);
                 let found = play(digits, kinds, split, size, seed)?;
-                let shares: Vec<f64> = found
-                    .standing
-                    .shares(&found.scores)
+                let scores = &found.scores;
+                let paid = shares(&scores.totals_nano(), &scores.rounds(), VESTING, Ppm::WHOLE);
+                let shares: Vec<f64> = paid
                     .iter()
                     .map(|share| f64::from(share.millionths()) / 1e6)
                     .collect();

@@ -166,7 +166,8 @@ mod tests {
     use super::*;
     use crate::contracts::{
         IAssetRegistry, IConsentRegistry, IDecisionReceipts, IInferenceDispute, IInferenceVerifier,
-        ILogAnchor, IMaskedRounds, IMemberStanding, IOpenModels, IRoyaltyVault, ISumDisputes, ITrainingRounds,
+        ILogAnchor, IMaskedRounds, IMemberStanding, IOpenModels, IRoyaltyVault, ISumDisputes,
+        ITrainingRounds,
     };
 
     #[test]

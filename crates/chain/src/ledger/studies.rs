@@ -254,7 +254,9 @@ impl<S> StudyReader for ContractLedger<S> {
     }
 
     fn standing_reader(&self) -> Option<&dyn StandingReader> {
-        self.deployment.member_standing.map(|_| self as &dyn StandingReader)
+        self.deployment
+            .member_standing
+            .map(|_| self as &dyn StandingReader)
     }
 }
 
@@ -275,7 +277,9 @@ impl StudyLedger for ContractLedger {
     }
 
     fn standing(&self) -> Option<&dyn StandingLedger> {
-        self.deployment.member_standing.map(|_| self as &dyn StandingLedger)
+        self.deployment
+            .member_standing
+            .map(|_| self as &dyn StandingLedger)
     }
 
     fn open_study(&self, terms: &StudyTerms) -> Result<StudyId, LedgerError> {

@@ -10,4 +10,5 @@ mod masked_runs;
 mod privacy;
 mod sampled;
 mod simulation;
+mod standing;
 mod support;

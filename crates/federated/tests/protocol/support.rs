@@ -27,7 +27,9 @@ use counterweight_federated::{
     memory::MemoryLedger,
     privacy::MicroEpsilon,
     server_optimiser::Aggregation,
-    study::{FileFormat, masking::Masking, schema::DataSection, terms::PublicTerms},
+    study::{
+        FileFormat, Scoring, masking::Masking, schema::DataSection, standing::Standing, terms::PublicTerms,
+    },
     table::{Dataset, Source, holdout_rows},
     training::{LocalTraining, OptimiserKind},
 };
@@ -67,6 +69,8 @@ pub(crate) struct Shape {
     pub(crate) round_seconds: u32,
     pub(crate) masking: Option<Masking>,
     pub(crate) members_per_round: Option<u8>,
+    pub(crate) scoring: Scoring,
+    pub(crate) standing: Option<Standing>,
 }
 
 impl Default for Shape {
@@ -85,6 +89,8 @@ impl Default for Shape {
             round_seconds: 60,
             masking: None,
             members_per_round: None,
+            scoring: Scoring::LeaveOneOut,
+            standing: None,
         }
     }
 }
@@ -164,6 +170,8 @@ pub(crate) fn public_terms(shape: &Shape) -> PublicTerms {
         clip: decimal("10"),
         privacy: None,
         masking: shape.masking,
+        scoring: shape.scoring,
+        standing: shape.standing,
         seed: 42,
     }
 }
