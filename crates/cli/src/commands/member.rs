@@ -8,15 +8,15 @@ use std::sync::Arc;
 use counterweight_federated::{
     clock::{Clock, SystemClock},
     http::{HttpClientOptions, HttpCoordinator},
-    ledger::StudyReader as _,
+    ledger::{StudyReader as _, standing::ProposalState},
     member::{CoordinatorClient as _, Member, MemberEvent, MemberOptions, MemberSetup},
     study::terms::{MOST_BYTES, PublicTerms},
     table::HoldoutRows,
 };
-use counterweight_primitives::ContentDigest;
+use counterweight_primitives::{ContentDigest, UnixSeconds};
 use serde_json::json;
 
-use super::Context;
+use super::{Context, run::standing::in_words};
 use crate::{
     error::{CliError, Code},
     nearest::nearest,
@@ -184,6 +184,17 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
             console.detail(format!("round {round}: committed {update}"))
         }
         MemberEvent::Uploaded { round } => console.did("Answered", format!("round {round}")),
+        MemberEvent::Proposed { round, state, .. } => {
+            let run = notice.study;
+            let words = in_words(Some(state), true, UnixSeconds(0));
+            match state {
+                ProposalState::Open { .. } => console.warn(format!(
+                    "this member is proposed for exclusion after round {round}: {words}; \
+                     cw run appeal {run} --member {dataset} --reason-file FILE"
+                )),
+                _ => console.warn(format!("the proposal to exclude this member after round {round}: {words}")),
+            }
+        }
         MemberEvent::SatOut { round, reason } => {
             console.warn(format!("round {round}: took no part: {reason}"))
         }

@@ -2,8 +2,11 @@
 
 mod bond;
 mod compare;
+pub(crate) mod standing;
 mod sums;
 mod watch;
+
+use std::path::PathBuf;
 
 use counterweight_federated::ledger::StudyReader as _;
 use counterweight_primitives::StudyId;
@@ -45,6 +48,37 @@ pub(crate) enum Command {
         /// The run's number [default: the newest]
         run: Option<u64>,
     },
+    /// Show where each member stands: its value, and whether it is proposed for exclusion or excluded
+    Standing {
+        /// The run's number [default: the newest]
+        run: Option<u64>,
+    },
+    /// As a member that is proposed for exclusion, appeal to the arbiter
+    Appeal {
+        /// The run's number [default: the newest]
+        run: Option<u64>,
+        /// The member, by its dataset or its number
+        #[arg(long, value_name = "NAME")]
+        member: String,
+        /// The member's reason, a text for the arbiter to read
+        #[arg(long, value_name = "FILE")]
+        reason_file: PathBuf,
+    },
+    /// As the arbiter of a run, decide a member's appeal
+    #[command(group = clap::ArgGroup::new("decision").required(true))]
+    Decide {
+        /// The run's number [default: the newest]
+        run: Option<u64>,
+        /// The member, by its dataset or its number
+        #[arg(long, value_name = "NAME")]
+        member: String,
+        /// The member stays
+        #[arg(long, group = "decision")]
+        uphold: bool,
+        /// The member is excluded from now on
+        #[arg(long, group = "decision")]
+        reject: bool,
+    },
     /// Follow a run until it ends, with its curves
     Watch {
         /// The run's number [default: the newest]
@@ -84,6 +118,22 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         }
         Command::ReleaseBond { run } => {
             bond::release(&session, &contracts, wanted_run(&contracts, *run)?, context)
+        }
+        Command::Standing { run } => standing::show(&session, &contracts, wanted_run(&contracts, *run)?),
+        Command::Appeal {
+            run,
+            member,
+            reason_file,
+        } => {
+            let run = wanted_run(&contracts, *run)?;
+            let case = (member.as_str(), reason_file.as_path());
+            standing::appeal(&project, &session, &contracts, run, case, context)
+        }
+        Command::Decide {
+            run, member, uphold, ..
+        } => {
+            let run = wanted_run(&contracts, *run)?;
+            standing::decide(&session, &contracts, run, (member, *uphold), context)
         }
         Command::Watch { run } => {
             let run = wanted_run(&contracts, *run)?;

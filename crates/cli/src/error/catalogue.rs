@@ -85,6 +85,9 @@ catalogue! {
     TrainerUnfit = "CW3201", Unusable;
     TrainerFailed = "CW3202", Missing;
     PrivacySpent = "CW3301", Refused;
+    StandingDiffers = "CW3401", No;
+    NothingToAppeal = "CW3402", Refused;
+    ArbiterMissing = "CW3403", Unusable;
     BondHeld = "CW3501", Missing;
     BondLost = "CW3502", Refused;
     BlockNotShown = "CW3503", Missing;

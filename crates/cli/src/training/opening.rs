@@ -80,6 +80,18 @@ pub(crate) fn open_or_resume(
                 .did("Cancelled", format!("run {study}, which had not started"));
         }
     }
+    // The sponsor coordinates here, and whoever proposes exclusions must not decide the appeals.
+    if let Some(exclusion) = terms.exclusion()
+        && exclusion.arbiter.is_none_or(|arbiter| arbiter == sponsor.account())
+    {
+        return Err(CliError::new(
+            Code::ArbiterMissing,
+            "training.standing excludes members, and nobody but the coordinator would decide appeals",
+        )
+        .fact("coordinator and sponsor", sponsor.account().to_string())
+        .why("the coordinator proposes exclusions; another account must decide whether they hold")
+        .fix("add arbiter = \"0x…\" to [training.standing], the account of someone members trust"));
+    }
     let offer = offer(session, contracts, sponsor, (digest, &terms), invited, members)?;
     // A coordinator that sums what nobody sees deposits a bond too, as much as a member's.
     let own = if terms.masking.is_some() {

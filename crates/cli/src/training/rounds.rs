@@ -324,6 +324,16 @@ impl<'a> Watcher<'a> {
                     self.absent(absent)
                 ));
             }
+            StudyEvent::ExclusionProposed {
+                round,
+                member,
+                appeal_seconds,
+            } => {
+                console.warn(format!(
+                    "{} is proposed for exclusion after round {round} and may appeal for {appeal_seconds} s",
+                    self.name(*member)
+                ));
+            }
             StudyEvent::LedgerSilent { doing, silent_ms } => {
                 console.warn(format!(
                     "the chain has not answered for {} s while {doing}",
