@@ -65,13 +65,14 @@ impl Asking {
         Ok(asking)
     }
 
-    /// Members that are excluded in a round: those that were when it was opened.
+    /// Members that are excluded in a round: those that were in the second before it was opened, since nobody can tell what of
+    /// one second came first.
     #[must_use]
     pub fn excluded(&self, round: Round) -> MemberSet {
         let Some(opened) = self.opened_at(round.0) else {
             return MemberSet::EMPTY;
         };
-        let excluded = self.excluded.iter().filter(|(_, since)| *since <= opened);
+        let excluded = self.excluded.iter().filter(|(_, since)| *since < opened);
         excluded.map(|(member, _)| *member).collect()
     }
 

@@ -192,7 +192,9 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
                     "this member is proposed for exclusion after round {round}: {words}; \
                      cw run appeal {run} --member {dataset} --reason-file FILE"
                 )),
-                _ => console.warn(format!("the proposal to exclude this member after round {round}: {words}")),
+                _ => console.warn(format!(
+                    "the proposal to exclude this member after round {round}: {words}"
+                )),
             }
         }
         MemberEvent::SatOut { round, reason } => {

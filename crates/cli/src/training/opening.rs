@@ -82,7 +82,9 @@ pub(crate) fn open_or_resume(
     }
     // The sponsor coordinates here, and whoever proposes exclusions must not decide the appeals.
     if let Some(exclusion) = terms.exclusion()
-        && exclusion.arbiter.is_none_or(|arbiter| arbiter == sponsor.account())
+        && exclusion
+            .arbiter
+            .is_none_or(|arbiter| arbiter == sponsor.account())
     {
         return Err(CliError::new(
             Code::ArbiterMissing,

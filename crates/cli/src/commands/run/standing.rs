@@ -31,11 +31,7 @@ const REASON_BYTES: u64 = 1 << 20;
 ///
 /// # Errors
 /// Those of the chain.
-pub(super) fn show(
-    session: &Session<'_>,
-    contracts: &Contracts,
-    study: StudyId,
-) -> Result<Answer, CliError> {
+pub(super) fn show(session: &Session<'_>, contracts: &Contracts, study: StudyId) -> Result<Answer, CliError> {
     let assets = Assets::read(contracts, &session.blobs)?;
     let run = RunSummary::read(session, contracts, &assets, study)?;
     let holdout = read_holdout(session);
@@ -62,7 +58,9 @@ pub(super) fn show(
     for (place, member) in run.members.iter().enumerate() {
         let own = computed.as_ref().and_then(|all| all.get(place));
         let index = MemberIndex(u8::try_from(place).unwrap_or(u8::MAX));
-        let newest = record.as_ref().and_then(|record| Some((record.newest(index)?, &record.setting)));
+        let newest = record
+            .as_ref()
+            .and_then(|record| Some((record.newest(index)?, &record.setting)));
         let state = newest.map(|(proposal, setting)| (proposal, proposal.state(setting, now)));
         let vested = own.is_none_or(|own| own.scored_rounds >= vesting);
         let figure = |of: fn(&MemberStanding) -> Option<String>| {
@@ -77,7 +75,7 @@ pub(super) fn show(
             Cell::text(in_words(state.as_ref().map(|(_, state)| state), vested, now)),
         ]);
         rows.push(json!({
-            "member": index,
+            "member": index.0,
             "name": member.name,
             "account": member.account,
             "scored_rounds": own.map(|own| own.scored_rounds),
@@ -91,14 +89,23 @@ pub(super) fn show(
     let answer = Answer::new("run-standing/1")
         .json("run", study.0)
         .json("vesting_rounds", vesting)
-        .json("arbiter", record.as_ref().map(|record| record.setting.arbiter))
-        .json("appeal_seconds", record.as_ref().map(|record| record.setting.appeal_seconds))
+        .json(
+            "arbiter",
+            record.as_ref().map(|record| record.setting.arbiter.to_string()),
+        )
+        .json(
+            "appeal_seconds",
+            record.as_ref().map(|record| record.setting.appeal_seconds),
+        )
         .json("members", rows);
     let answer = match &record {
         Some(record) => answer.fields([
             ("run", Cell::text(study.to_string())),
             ("arbiter", Cell::Account(record.setting.arbiter)),
-            ("appeal", Cell::text(format!("{} s", record.setting.appeal_seconds))),
+            (
+                "appeal",
+                Cell::text(format!("{} s", record.setting.appeal_seconds)),
+            ),
         ]),
         None => answer.line(format!("Run {study} excludes nobody.")),
     };
@@ -125,13 +132,19 @@ pub(super) fn appeal(
 ) -> Result<Answer, CliError> {
     let case = case(session, contracts, study, member)?;
     let unreadable = |problem: String| {
-        CliError::new(Code::FileUnreadable, format!("{} cannot be read", reason.display()))
-            .fact("system", problem)
-            .fix("name a text file with the member's reason")
+        CliError::new(
+            Code::FileUnreadable,
+            format!("{} cannot be read", reason.display()),
+        )
+        .fact("system", problem)
+        .fix("name a text file with the member's reason")
     };
     let bytes = fs::read(reason).map_err(|error| unreadable(error.to_string()))?;
     if bytes.is_empty() || bytes.len() as u64 > REASON_BYTES {
-        return Err(unreadable(format!("{} bytes, expected 1 to {REASON_BYTES}", bytes.len())));
+        return Err(unreadable(format!(
+            "{} bytes, expected 1 to {REASON_BYTES}",
+            bytes.len()
+        )));
     }
     let state = case.proposal.state(&case.setting, contracts.reader.now()?);
     if !matches!(state, ProposalState::Open { .. }) {
@@ -140,11 +153,19 @@ pub(super) fn appeal(
     let key: Arc<LocalKey> = match &context.global.key {
         Some(name) => session.keys.open(&name.0)?,
         None => {
-            let entry = project.config.study.datasets.iter().find(|entry| entry.name == case.name);
+            let entry = project
+                .config
+                .study
+                .datasets
+                .iter()
+                .find(|entry| entry.name == case.name);
             let entry = entry.ok_or_else(|| {
-                CliError::new(Code::UnknownName, format!("{} is no dataset of this project", case.name))
-                    .why("the member's own account appeals")
-                    .fix("add --key NAME with the member's key")
+                CliError::new(
+                    Code::UnknownName,
+                    format!("{} is no dataset of this project", case.name),
+                )
+                .why("the member's own account appeals")
+                .fix("add --key NAME with the member's key")
             })?;
             member_key(session, entry)?
         }
@@ -152,19 +173,24 @@ pub(super) fn appeal(
     // Kept before its digest is recorded: the arbiter must be able to read it.
     let digest = session.blobs.put(&bytes)?;
     if !context.global.dry_run {
-        contracts.acting_for(&key).appeal_exclusion(study, case.member, digest)?;
+        contracts
+            .acting_for(&key)
+            .appeal_exclusion(study, case.member, digest)?;
     }
     Ok(Answer::new("run-appeal/1")
         .json("run", study.0)
-        .json("member", case.member)
-        .json("reason", digest)
+        .json("member", case.member.0)
+        .json("reason", digest.to_string())
         .json("sent", !context.global.dry_run)
         .fields([
             ("run", Cell::text(study.to_string())),
             ("member", Cell::text(&case.name)),
             ("reason", Cell::Digest(digest)),
             ("arbiter", Cell::Account(case.setting.arbiter)),
-            ("decides within", Cell::text(format!("{} s", case.setting.appeal_seconds))),
+            (
+                "decides within",
+                Cell::text(format!("{} s", case.setting.appeal_seconds)),
+            ),
         ])
         .id(digest.to_string())
         .next(format!("cw run standing {study}")))
@@ -184,16 +210,27 @@ pub(super) fn decide(
     let case = case(session, contracts, study, member)?;
     let state = case.proposal.state(&case.setting, contracts.reader.now()?);
     if !matches!(state, ProposalState::Appealed { .. }) {
-        return Err(closed(Code::NothingToAppeal, &case, &state, "waits for no decision"));
+        return Err(closed(
+            Code::NothingToAppeal,
+            &case,
+            &state,
+            "waits for no decision",
+        ));
     }
     if !context.global.dry_run {
         let key = sponsor_key(session, context.global.key.as_ref())?;
-        contracts.acting_for(&key).decide_appeal(study, case.member, uphold)?;
+        contracts
+            .acting_for(&key)
+            .decide_appeal(study, case.member, uphold)?;
     }
-    let outcome = if uphold { "the member stays" } else { "the member is excluded" };
+    let outcome = if uphold {
+        "the member stays"
+    } else {
+        "the member is excluded"
+    };
     Ok(Answer::new("run-decide/1")
         .json("run", study.0)
-        .json("member", case.member)
+        .json("member", case.member.0)
         .json("upheld", uphold)
         .json("sent", !context.global.dry_run)
         .fields([
@@ -214,14 +251,22 @@ struct Case {
 }
 
 /// The newest proposal against a member, by its dataset's name or its number.
-fn case(session: &Session<'_>, contracts: &Contracts, study: StudyId, member: &str) -> Result<Case, CliError> {
+fn case(
+    session: &Session<'_>,
+    contracts: &Contracts,
+    study: StudyId,
+    member: &str,
+) -> Result<Case, CliError> {
     let assets = Assets::read(contracts, &session.blobs)?;
     let run = RunSummary::read(session, contracts, &assets, study)?;
     let names: Vec<&str> = run.members.iter().map(|member| member.name.as_str()).collect();
     let place = names.iter().position(|name| *name == member);
     let place = place.or_else(|| member.parse().ok().filter(|place: &usize| *place < names.len()));
     let place = place.ok_or_else(|| {
-        let error = CliError::new(Code::UnknownName, format!("run {study} has no member \"{member}\""));
+        let error = CliError::new(
+            Code::UnknownName,
+            format!("run {study} has no member \"{member}\""),
+        );
         let error = match nearest(member, names.iter().copied()) {
             Some(near) => error.fact("nearest", near),
             None => error,
@@ -234,8 +279,11 @@ fn case(session: &Session<'_>, contracts: &Contracts, study: StudyId, member: &s
     let record = StandingRecord::read(&contracts.reader, study)?;
     let found = record.and_then(|record| Some((*record.newest(index)?, record.setting)));
     let (proposal, setting) = found.ok_or_else(|| {
-        CliError::new(Code::NothingToAppeal, format!("nothing is proposed against {name} in run {study}"))
-            .fix(format!("cw run standing {study}"))
+        CliError::new(
+            Code::NothingToAppeal,
+            format!("nothing is proposed against {name} in run {study}"),
+        )
+        .fix(format!("cw run standing {study}"))
     })?;
     Ok(Case {
         member: index,
@@ -256,13 +304,19 @@ fn closed(code: Code, case: &Case, state: &ProposalState, what: &str) -> CliErro
 pub(crate) fn in_words(state: Option<&ProposalState>, vested: bool, now: UnixSeconds) -> String {
     let until = |time: UnixSeconds| match now.0 {
         0 => format!("until {}", time.to_rfc3339()),
-        now => format!("for {} s, until {}", time.0.saturating_sub(now) + 1, time.to_rfc3339()),
+        now => format!(
+            "for {} s, until {}",
+            time.0.saturating_sub(now) + 1,
+            time.to_rfc3339()
+        ),
     };
     match state {
         None if vested => "member".to_owned(),
         None => "member, not vested".to_owned(),
         Some(ProposalState::Open { appeal_by }) => format!("proposed; may appeal {}", until(*appeal_by)),
-        Some(ProposalState::Appealed { decide_by }) => format!("appealed; arbiter decides {}", until(*decide_by)),
+        Some(ProposalState::Appealed { decide_by }) => {
+            format!("appealed; arbiter decides {}", until(*decide_by))
+        }
         Some(ProposalState::Excluded { since }) => format!("excluded since {}", since.to_rfc3339()),
         Some(ProposalState::Kept { since }) => format!("stays, since {}", since.to_rfc3339()),
     }
