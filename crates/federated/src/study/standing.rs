@@ -186,3 +186,89 @@ pub(super) fn check(config: &StudyConfig) -> Result<(), (String, String)> {
     let checked = standing.check(training.rounds);
     checked.map_err(|(key, problem)| (format!("standing.{key}"), problem))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::study::{Scoring, StudyConfig, terms::PublicTerms};
+
+    /// Five clinics that fill one group of three.
+    fn study(training: &str, clinics: usize, holdout: bool) -> StudyConfig {
+        let clinics: String = (0..clinics)
+            .map(|number| {
+                format!("[[dataset]]\nname = \"c{number}\"\npath = \"c{number}.csv\"\nlicence = \"CC0-1.0\"\nconsent = [\"research\"]\n")
+            })
+            .collect();
+        let holdout = if holdout {
+            "[holdout]\npath = \"h.csv\"\n"
+        } else {
+            ""
+        };
+        let text = format!(
+            "[study]\nname = \"s\"\npurpose = \"research\"\n[model]\nname = \"m\"\narchitecture = \"logistic\"\n\
+             [training]\nrounds = 20\nquorum = 3\nlocal-steps = 5\nlr = 0.1\n{training}\n\
+             [data]\ncolumns = [\"x\", {{ name = \"y\", role = \"label\" }}]\nlabel = \"y\"\n{holdout}{clinics}"
+        );
+        toml::from_str(&text).unwrap()
+    }
+
+    fn broken(training: &str, clinics: usize, holdout: bool) -> String {
+        study(training, clinics, holdout).check().unwrap_err().key
+    }
+
+    const MASKED: &str = "masking = { group-size = 3, most-examples = 100 }\nscoring = \"participation\"";
+
+    #[test]
+    fn terms_hold_standing_and_scoring_only_where_they_are_written() {
+        let plain = study("", 5, true);
+        assert_eq!(plain.check(), Ok(()));
+        let bytes = plain.public_terms(None).to_bytes().unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(!text.contains("standing") && !text.contains("scoring"));
+        let written =
+            format!("{MASKED}\nstanding = {{ vesting-rounds = 4, outlier = 3, appeal-time = \"2h\" }}");
+        let study = study(&written, 5, true);
+        assert_eq!(study.check(), Ok(()));
+        let terms = study.public_terms(None);
+        assert_eq!(terms.scoring, Scoring::Participation);
+        assert_eq!(terms.vesting_rounds(), 4);
+        let exclusion = terms.exclusion().unwrap();
+        assert_eq!((exclusion.patience, exclusion.appeal_seconds), (20, 7_200));
+        assert_eq!(
+            PublicTerms::from_bytes(&terms.to_bytes().unwrap()).unwrap(),
+            terms
+        );
+    }
+
+    #[test]
+    fn participation_is_for_masked_members_of_one_group_of_whom_one_can_be_spared() {
+        assert_eq!(study(MASKED, 5, true).check(), Ok(()));
+        assert_eq!(study(MASKED, 0, true).check(), Ok(()));
+        assert_eq!(broken("scoring = \"participation\"", 5, true), "training.scoring");
+        assert_eq!(broken(MASKED, 5, false), "training.scoring");
+        assert_eq!(broken(MASKED, 6, true), "training.scoring");
+        assert_eq!(broken(MASKED, 3, true), "training.scoring");
+        let drawn = format!("{MASKED}\nmembers-per-round = 4");
+        assert_eq!(broken(&drawn, 5, true), "training.members-per-round");
+    }
+
+    #[test]
+    fn exclusion_asks_for_a_hold_out_an_outlier_and_time() {
+        for (written, key) in [
+            ("vesting-rounds = 21", "vesting-rounds"),
+            ("patience = 5", "patience"),
+            ("appeal-time = \"1h\"", "appeal-time"),
+            (
+                "arbiter = \"0x70997970C51812dc3A010C7d01b50e0d17dc79C8\"",
+                "arbiter",
+            ),
+            ("outlier = 0", "outlier"),
+            ("outlier = 3, patience = 0", "patience"),
+            ("outlier = 3, appeal-time = \"0s\"", "appeal-time"),
+        ] {
+            let standing = format!("standing = {{ {written} }}");
+            assert_eq!(broken(&standing, 5, true), format!("training.standing.{key}"));
+        }
+        let key = broken("standing = { outlier = 3 }", 5, false);
+        assert_eq!(key, "training.standing.outlier");
+    }
+}
