@@ -287,7 +287,9 @@ impl Audit<'_> {
         let Some(Ok(exclusions)) = exclusions else { return };
         let survivors = MemberSet(closing.survivors);
         // Of terms whose limits are unknown that is said elsewhere.
-        let Ok(rules) = self.update_rules(terms, record) else { return };
+        let Ok(rules) = self.update_rules(terms, record) else {
+            return;
+        };
         for (member, digest) in &record.commitments {
             if survivors.contains(*member) || !asked.contains(*member) {
                 continue;
