@@ -143,7 +143,7 @@ impl Coordinator<'_> {
                 self.tell(&StudyEvent::GroupsDrawn { round, sizes });
                 told = true;
             }
-            self.look_for_records(&view, &groups, terms.asked, &mut collecting, members);
+            self.look_for_records(&view, &groups, &mut collecting, members);
             let now = self.now()?;
             let taken = match view.coordinator_turn(terms.asked, needed, &collecting.arrived, now) {
                 CoordinatorTurn::Draw => self.act_masked(
@@ -185,7 +185,7 @@ impl Coordinator<'_> {
                 CoordinatorTurn::Wait => false,
             };
             if !taken {
-                self.wait(&view, &groups, (state, terms.asked), &mut collecting, members)?;
+                self.wait(&view, &groups, state, &mut collecting, members)?;
             }
         }
     }
@@ -298,17 +298,11 @@ impl Coordinator<'_> {
         &mut self,
         view: &MaskView,
         groups: &[DrawnGroup],
-        asked: MemberSet,
         collecting: &mut Collecting,
         members: &mut dyn Members,
     ) {
         for drawn in groups {
-            for member in drawn
-                .members
-                .iter()
-                .copied()
-                .filter(|member| asked.contains(*member))
-            {
+            for member in drawn.members.iter().copied() {
                 for kind in MaskRecord::ALL {
                     let Some(digest) = recorded_digest(&view.record, &view.commitments, member, kind) else {
                         continue;
@@ -338,7 +332,7 @@ impl Coordinator<'_> {
         &mut self,
         view: &MaskView,
         groups: &[DrawnGroup],
-        (state, asked): (&StudyState, MemberSet),
+        state: &StudyState,
         collecting: &mut Collecting,
         members: &mut dyn Members,
     ) -> Result<(), CoordinatorError> {
@@ -354,14 +348,7 @@ impl Coordinator<'_> {
             true => self.drawn(&fresh)?,
             false => groups.to_vec(),
         };
-        self.take_record(
-            &fresh,
-            &fresh_groups,
-            (state, asked),
-            collecting,
-            members,
-            delivery,
-        )
+        self.take_record(&fresh, &fresh_groups, state, collecting, members, delivery)
     }
 
     fn answer_late(&mut self, delivery: Delivery, round: Round) -> Result<(), CoordinatorError> {
@@ -377,7 +364,7 @@ impl Coordinator<'_> {
         &mut self,
         view: &MaskView,
         groups: &[DrawnGroup],
-        (state, asked): (&StudyState, MemberSet),
+        state: &StudyState,
         collecting: &mut Collecting,
         members: &mut dyn Members,
         delivery: Delivery,
@@ -393,13 +380,6 @@ impl Coordinator<'_> {
             answer,
             ..
         } = delivery;
-        // Whoever is excluded or sits out may record what it likes on the ledger: it is not counted.
-        if !asked.contains(member) {
-            let refusal = Refusal::NotAsked { member: member.0 };
-            collecting.arrived.out.insert(member);
-            self.refuse(open_round, member, refusal, answer);
-            return Ok(());
-        }
         let (kind, bytes) = match content {
             Content::Masked(kind, bytes) => (kind, bytes),
             Content::Decline(reason) => {

@@ -7,9 +7,8 @@ use std::{
 };
 
 use counterweight_federated::{
-    coordinator::{
-        Answer, Content, Delivery, Members, Notice, StudyEvent, asked_members, in_process::InProcess,
-    },
+    asking::Asking,
+    coordinator::{Answer, Content, Delivery, Members, Notice, StudyEvent, in_process::InProcess},
     journal::MemoryJournal,
     ledger::{
         Phase, StudyReader as _,
@@ -73,7 +72,7 @@ fn sixteen_of_sixty_four_members_are_asked_in_each_round_and_summed_in_groups_of
     let state = world.ledger.study(world.study).unwrap();
     let mut took_part = BTreeSet::new();
     for record in world.ledger.rounds(world.study).unwrap() {
-        let asked = asked_members(&world.terms, &state, record.round);
+        let asked = Asking::default().asked(&world.terms, &state, record.round);
         assert_eq!(asked.len(), 16);
         let survivors = record.closed.unwrap().survivors;
         assert_eq!(MemberSet(survivors), asked);
@@ -210,7 +209,7 @@ fn who_was_not_asked_and_takes_part_is_left_out_and_its_neighbours_are_not() {
         world.member(number).join().unwrap();
     }
     let state = world.ledger.study(world.study).unwrap();
-    let asked = asked_members(&world.terms, &state, Round(1));
+    let asked = Asking::default().asked(&world.terms, &state, Round(1));
     let number = (0..12)
         .find(|index| !asked.contains(MemberIndex(*index)))
         .unwrap();
