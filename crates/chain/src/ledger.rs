@@ -91,6 +91,7 @@ impl ContractReader {
             erc7992_adapter: None,
             decision_receipts: None,
             masked_rounds: None,
+            member_standing: None,
             development_token: None,
         };
         Self::read_only(network, deployment)

@@ -41,10 +41,10 @@ on_every_chain! {
     proposals_appeals_and_decisions_are_read_back_with_their_times
 }
 
-/// Members are the development accounts 1 to 5; account 0 sponsors and coordinates, account 7 decides.
-const MEMBERS: u8 = 5;
+/// Members are the development accounts 1 to 4; account 0 sponsors and coordinates, account 7 decides.
+const MEMBERS: u8 = 4;
 const ARBITER: u32 = 7;
-const FLIPPER: MemberIndex = MemberIndex(4);
+const FLIPPER: MemberIndex = MemberIndex(3);
 const BOND: Amount = Amount(77);
 const WINDOW: u32 = 1_000;
 
@@ -170,7 +170,7 @@ fn proposals_appeals_and_decisions_are_read_back_with_their_times(chain: &dyn Te
             .unwrap();
     }
     coordinator
-        .close_round(study, round, 0b1_1111, digest("result"), MicroEpsilon::ZERO)
+        .close_round(study, round, 0b1111, digest("result"), MicroEpsilon::ZERO)
         .unwrap();
 
     coordinator
@@ -183,7 +183,7 @@ fn proposals_appeals_and_decisions_are_read_back_with_their_times(chain: &dyn Te
     chain.advance(100);
     let reason = refused(s.members[0].appeal_exclusion(study, FLIPPER, digest("reason")));
     assert!(reason.starts_with("NotMember("), "{reason}");
-    s.members[4]
+    s.members[3]
         .appeal_exclusion(study, FLIPPER, digest("reason"))
         .unwrap();
     chain.advance(50);
@@ -195,7 +195,7 @@ fn proposals_appeals_and_decisions_are_read_back_with_their_times(chain: &dyn Te
     let reader = s.members[0].standing_reader().unwrap();
     let proposals = reader.proposals(study).unwrap();
     let members: Vec<u8> = proposals.iter().map(|proposal| proposal.member.0).collect();
-    assert_eq!(members, [4, 1]);
+    assert_eq!(members, [3, 1]);
     assert_eq!(proposals[0].evidence, digest("values"));
     let appeal = proposals[0].appeal.unwrap();
     assert_eq!(appeal.reason, digest("reason"));
@@ -285,7 +285,7 @@ fn terms(rounds: u32, arbiter: Address) -> PublicTerms {
     }
 }
 
-/// A study on the embedded chain in which account 5 flips its labels; `proposed` is what is done at a proposal.
+/// A study on the embedded chain in which account 4 flips its labels; `proposed` is what is done at a proposal.
 fn run(rounds: u32, proposed: impl Fn(&Study, MemberIndex)) -> (Study, StudyOutcome) {
     let chain = Embedded::start();
     let arbiter = counterweight_chain::network::TransactionSigner::address(&key(ARBITER));
@@ -394,13 +394,13 @@ fn a_member_that_flips_labels_and_does_not_appeal_is_excluded_and_earns_nothing_
     assert!(rounds.len() < 9 && rounds.len() >= 3, "{rounds:?}");
     assert!(rounds.iter().zip(1..).all(|(got, expected)| *got == expected));
     assert_eq!(outcome.report.contributions[usize::from(FLIPPER.0)], Ppm::ZERO);
-    assert_eq!(s.members[4].claim(s.study, FLIPPER).unwrap(), BOND);
+    assert_eq!(s.members[3].claim(s.study, FLIPPER).unwrap(), BOND);
 }
 
 #[test]
 fn a_member_whose_appeal_is_upheld_is_counted_to_the_end() {
     let (s, outcome) = run(5, |s, member| {
-        s.members[4]
+        s.members[3]
             .appeal_exclusion(s.study, member, digest("our patients differ"))
             .unwrap();
         s.arbiter().decide_appeal(s.study, member, true).unwrap();
