@@ -263,12 +263,12 @@ fn every_flipped_byte_of_a_picture_is_noticed_unless_it_says_nothing() {
         }
     }
     let checksum = manifest.end - 4..manifest.end;
-    // Room that the signer reserved and did not use: zeros under the name `pad`, in the part of COSE's header that is not signed.
+    // Room that the signer reserved and did not use: zeros under the names `pad` and `pad2`, in the part of COSE's header that is not signed.
     let names: Vec<usize> = (0..whole.len())
         .filter(|at| whole[*at..].starts_with(b"pad"))
         .collect();
     let is_padding =
-        |place: &usize| whole[*place] == 0 || names.iter().any(|at| (*at..*at + 3).contains(place));
+        |place: &usize| whole[*place] == 0 || names.iter().any(|at| (*at..*at + 4).contains(place));
     let odd: Vec<_> = unnoticed
         .keys()
         .filter(|place| !checksum.contains(place) && !is_padding(place))
