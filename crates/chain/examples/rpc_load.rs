@@ -32,6 +32,9 @@ sol! {
     function transfer(address to, uint256 amount) external returns (bool);
 }
 
+/// Other nodes of chain 31337 fund no more accounts than this unless told to.
+const SENDERS: usize = 10;
+
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// A connection kept open.
@@ -294,7 +297,7 @@ fn main() -> Result<(), Failure> {
         connections,
         mine,
     } = arguments()?;
-    let accounts = DevelopmentAccount::all();
+    let accounts = &DevelopmentAccount::all()[..SENDERS];
     let token = prepare(&mut Connection::open(&url)?, accounts, mine)?;
     let signed: Vec<(B256, Bytes)> = (0..transfers)
         .into_par_iter()

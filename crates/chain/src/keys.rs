@@ -200,8 +200,8 @@ mod tests {
             "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720"
         );
         assert!(matches!(
-            development_key(10, 31_337),
-            Err(KeyError::NoSuchDevelopmentKey { index: 10, count: 10 })
+            development_key(20, 31_337),
+            Err(KeyError::NoSuchDevelopmentKey { index: 20, count: 20 })
         ));
         assert!(matches!(
             development_key(0, 1),
