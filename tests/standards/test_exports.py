@@ -11,9 +11,12 @@ import unittest
 import defusedxml.ElementTree
 import jsonschema
 import mlcroissant
+import numpy
+import onnx
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from huggingface_hub import ModelCard
+from onnx.reference import ReferenceEvaluator
 from prov.model import ProvActivity, ProvDocument
 from safetensors.numpy import load_file
 from spdx_python_model import v3_0_1 as spdx
@@ -207,6 +210,18 @@ class Exports(unittest.TestCase):
         file = self.export("model", "tumour@2", "safetensors", "tumour.safetensors")
         tensors = load_file(file)
         self.assertEqual(tensors["layers.0.weight"].shape, (1, 30))
+
+    def test_the_graph_is_valid_onnx_and_gives_what_the_parameters_do(self):
+        tensors = load_file(self.export("model", "tumour@2", "safetensors", "tumour.safetensors"))
+        file = self.export("model", "tumour@2", "onnx", "tumour.onnx")
+        graph = onnx.load(file)
+        onnx.checker.check_model(graph, full_check=True)
+        rows = numpy.random.default_rng(1).normal(size=(5, 30)).astype(numpy.float32)
+        (probabilities,) = ReferenceEvaluator(graph).run(None, {"rows": rows})
+        logits = rows @ tensors["layers.0.weight"].T + tensors["layers.0.bias"]
+        numpy.testing.assert_allclose(probabilities, 1 / (1 + numpy.exp(-logits)), rtol=1e-5)
+        (content,) = (entry.value for entry in graph.metadata_props if entry.key == "counterweight/content")
+        self.assertTrue(content.startswith("blake3:"), content)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 //! Train one model on data that stays where it is.
 //!
 //! What a study is: [`study`]. A member's data: [`table`]. The model: [`architecture`], [`parameters`],
-//! [`tensor_file`], [`training`]. What travels: [`update`], or what [`masked`] rounds make of it. What everyone recomputes: [`aggregate`], [`rules`],
+//! [`tensor_file`], [`onnx_file`], [`training`]. What travels: [`update`], or what [`masked`] rounds make of it. What everyone recomputes: [`aggregate`], [`rules`],
 //! [`server_optimiser`], [`asking`], [`contribution`], [`scoring`], [`standing`]. What must be recorded: [`ledger`]. Who runs it: [`coordinator`], [`member`], [`round`], over
 //! [`http`] ([`wire`]) or in one process. Who checks it: [`audit`]. Who spoils it, in tests: [`attack`].
 
@@ -25,6 +25,7 @@ pub mod masking;
 pub mod member;
 pub mod member_set;
 pub mod memory;
+pub mod onnx_file;
 pub mod parameters;
 pub mod privacy;
 pub mod round;

@@ -1,8 +1,11 @@
-//! `cw model export`: a model's parameters, or what the ledger knows about it in a format of others.
+//! `cw model export`: a model's parameters or graph, or what the ledger knows about it in a format of others.
 
 use std::path::PathBuf;
 
-use counterweight_federated::parameters::MODEL_BYTES_MAX;
+use counterweight_federated::{
+    onnx_file::to_onnx,
+    parameters::{MODEL_BYTES_MAX, Parameters},
+};
 use counterweight_provenance::ledger::AssetKind;
 use counterweight_standards::export::{
     BomVersion, annex_iv, ipfs_address, lineage_picture, ml_bom, model_card, prov, spdx, token_metadata,
@@ -12,7 +15,7 @@ use serde::Serialize;
 use crate::{
     arguments::ThingName,
     commands::{Context, export},
-    error::CliError,
+    error::{CliError, Code, with_causes},
     output::Answer,
     project::Project,
     session::{Asset, Assets, Session},
@@ -37,6 +40,8 @@ enum Format {
     /// Its parameters, checked against the published digest
     #[default]
     Safetensors,
+    /// An ONNX graph that gives probabilities, to run elsewhere; built-in models only
+    Onnx,
     /// Hugging Face model card: Markdown with front matter
     Card,
     /// CycloneDX 1.6 bill of materials
@@ -62,6 +67,7 @@ impl Format {
     fn ending(self) -> &'static str {
         match self {
             Self::Safetensors => ".safetensors",
+            Self::Onnx => ".onnx",
             Self::Card => ".card.md",
             Self::MlBom | Self::MlBom17 => ".cdx.json",
             Self::Spdx => ".spdx.json",
@@ -84,8 +90,11 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
     let contracts = session.contracts()?;
     let assets = Assets::read(&contracts, &session.blobs)?;
     let asset = assets.find(AssetKind::Model, &arguments.name.0)?;
+    let parameters = || session.blobs.get(&asset.record.asset.content, MODEL_BYTES_MAX);
     let bytes = if arguments.format == Format::Safetensors {
-        session.blobs.get(&asset.record.asset.content, MODEL_BYTES_MAX)?
+        parameters()?
+    } else if arguments.format == Format::Onnx {
+        as_onnx(&parameters()?, asset)?
     } else {
         let graph = assets.lineage()?;
         let dossier = export::dossier(&session, &contracts, &graph, asset, context)?;
@@ -98,13 +107,15 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
             Format::Nft => pretty(&token_metadata(&dossier, &graph)?)?,
             Format::Svg => lineage_picture(&graph, asset.record.id)?.into_bytes(),
             Format::AnnexIvJson => pretty(&annex_iv(&dossier)?)?,
-            Format::AnnexIv | Format::Safetensors => annex_iv(&dossier)?.to_markdown().into_bytes(),
+            Format::AnnexIv | Format::Safetensors | Format::Onnx => {
+                annex_iv(&dossier)?.to_markdown().into_bytes()
+            }
         }
     };
     let ending = arguments.format.ending();
     let name = format!("{}-{}{ending}", asset.name(), asset.record.asset.version);
     let path = arguments.output.clone().unwrap_or_else(|| PathBuf::from(name));
-    let is_text = arguments.format != Format::Safetensors;
+    let is_text = !matches!(arguments.format, Format::Safetensors | Format::Onnx);
     let answer = export::write("model-export/1", &bytes, &path, is_text, context)?;
     if answer.is_empty() {
         return Ok(answer);
@@ -117,6 +128,18 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Answer, Cl
     Ok(answer
         .json("model", asset.full_name())
         .json("content", asset.record.asset.content.to_string()))
+}
+
+/// The graph of a model that is built in.
+fn as_onnx(bytes: &[u8], asset: &Asset) -> Result<Vec<u8>, CliError> {
+    let name = asset.full_name();
+    let refused = |error: &dyn std::error::Error| {
+        CliError::new(Code::NetworkUnusable, format!("{name} cannot be written as ONNX"))
+            .why(with_causes(error))
+            .fix(format!("cw model export {name} for its tensors as safetensors"))
+    };
+    let model = Parameters::from_safetensors(bytes).map_err(|error| refused(&error))?;
+    to_onnx(&model, &name).map_err(|error| refused(&error))
 }
 
 /// Says what to do with a token's metadata.
@@ -139,4 +162,38 @@ pub(crate) fn pretty(document: &impl Serialize) -> Result<Vec<u8>, CliError> {
         .map_err(|error| CliError::fault(format!("a document cannot be written: {error}")))?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use counterweight_federated::architecture::{Activation, Architecture, Layered};
+    use counterweight_inference::{import_model_file, import_onnx};
+
+    use super::*;
+
+    /// Both files of a model are read by our own readers, which know nothing of one another.
+    #[test]
+    fn a_model_as_onnx_is_the_model_of_its_own_file() {
+        let shape = |hidden: &[u32], outputs| {
+            Architecture::BuiltIn(Layered {
+                inputs: 5,
+                hidden: hidden.to_vec(),
+                activation: Activation::Relu,
+                outputs,
+            })
+        };
+        for (shape, last) in [
+            (shape(&[], 1), "Sigmoid"),
+            (shape(&[], 3), "Softmax"),
+            (shape(&[7, 4], 1), "Sigmoid"),
+            (shape(&[7], 3), "Softmax"),
+        ] {
+            let model = Parameters::initial(&shape, 3);
+            let plain = import_model_file(&model.to_safetensors()).unwrap();
+            let graph = import_onnx(&to_onnx(&model, "tumour@1").unwrap()).unwrap();
+            assert_eq!(graph.left_off, [last]);
+            assert_eq!(graph.network, plain.network);
+            assert_eq!(graph.task, plain.task);
+        }
+    }
 }
