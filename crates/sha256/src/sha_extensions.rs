@@ -15,9 +15,9 @@ use crate::{
     backend::{Backend, Engine, Kind},
 };
 
-/// Bytes beyond a block that are asked for while it is hashed. Processors fetch ahead within a page of 4 KiB by themselves
-/// and stop at its end.
-const AHEAD: usize = 1024;
+/// Bytes beyond a block that are asked for while it is hashed: four pages, whose addresses are then translated in time too.
+/// Processors fetch ahead by themselves within a page only.
+const AHEAD: usize = 16 << 10;
 
 macro_rules! engine {
     ($(#[$doc:meta])* $engine:ident, $lanes:literal, $feature:literal, $compress:ident) => {
@@ -70,12 +70,16 @@ macro_rules! engine {
                         *word = _mm_shuffle_epi8(load_bytes(bytes), swap);
                     }
                 }
-                // Four rounds a step; the words of the next four are made in the place of those used four steps before.
+                // Four rounds a step. The words of four steps later are made in the place of those just used, long before they
+                // are needed.
                 macro_rules! step {
                     ($at:literal, $schedule:expr) => {
                         let constants = load(&ROUNDS.as_chunks::<4>().0[$at]);
                         for (words, [abef, cdgh]) in words.iter_mut().zip(&mut state) {
                             let here = $at % 4;
+                            let both = _mm_add_epi32(words[here], constants);
+                            *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, both);
+                            *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32::<0x0E>(both));
                             if $schedule {
                                 let (next, last, older) = (($at + 1) % 4, ($at + 3) % 4, ($at + 2) % 4);
                                 let sum = _mm_add_epi32(
@@ -84,16 +88,13 @@ macro_rules! engine {
                                 );
                                 words[here] = _mm_sha256msg2_epu32(sum, words[last]);
                             }
-                            let both = _mm_add_epi32(words[here], constants);
-                            *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, both);
-                            *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32::<0x0E>(both));
                         }
                     };
                 }
-                step!(0, false);
-                step!(1, false);
-                step!(2, false);
-                step!(3, false);
+                step!(0, true);
+                step!(1, true);
+                step!(2, true);
+                step!(3, true);
                 step!(4, true);
                 step!(5, true);
                 step!(6, true);
@@ -102,10 +103,10 @@ macro_rules! engine {
                 step!(9, true);
                 step!(10, true);
                 step!(11, true);
-                step!(12, true);
-                step!(13, true);
-                step!(14, true);
-                step!(15, true);
+                step!(12, false);
+                step!(13, false);
+                step!(14, false);
+                step!(15, false);
                 for (halves, before) in state.iter_mut().zip(before) {
                     for (half, before) in halves.iter_mut().zip(before) {
                         *half = _mm_add_epi32(*half, before);
