@@ -66,8 +66,8 @@ fn a_root_of_nothing_is_refuted_by_silence() {
     let told = trial.json(&["run", "dispute-sums", "--dry-run"], "dev-6");
     assert_eq!(told["sums"][0]["done"], "block 0 is to be demanded");
     assert!(trial.dispute().1.starts_with("demanded block 0 until "));
-    let answer = trial.json(&["run", "answer-sums"], "dev-0");
-    assert_eq!(answer["sums"][0]["done"], "there is nothing to answer with");
+    let guard = trial.arguments(&["run", "guard", "--once"], "dev-0");
+    assert_eq!(trial.project.error(&guard, 3)["code"], "CW3503");
     trial.pass(DISPUTE_SECONDS + 1);
     assert_eq!(trial.dispute().1, "refuted: block 0 was not shown");
     assert_eq!(trial.dispute().1, "refuted");
@@ -86,8 +86,8 @@ fn an_honest_coordinator_answers_and_keeps_its_bond() {
         .demand_block(study, &record, 0, 2)
         .unwrap_err();
     trial.demand(&opening, 2);
-    let answer = trial.json(&["run", "answer-sums"], "dev-0");
-    assert_eq!(answer["sums"][0]["done"], "showed block 2");
+    let guard = trial.arguments(&["run", "guard", "--once"], "dev-0");
+    trial.project.run(&guard).ends(0);
     assert_eq!(coordinator.mask_bond(study).unwrap().1, BOND);
     let shown: BTreeMap<u32, bool> = coordinator
         .block_demands(study)

@@ -36,11 +36,6 @@ pub(crate) enum Command {
         /// The run's number [default: the newest]
         run: Option<u64>,
     },
-    /// As the coordinator of a masked run, show what is demanded of its sums
-    AnswerSums {
-        /// The run's number [default: the newest]
-        run: Option<u64>,
-    },
     /// As the coordinator of a masked run, show every block that is demanded, until the bond is back
     Guard(bond::Guard),
     /// As the coordinator of a masked run, take the bond behind its sums back
@@ -108,9 +103,6 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
         Command::Show { run } => show(&project, &session, &contracts, wanted_run(&contracts, *run)?),
         Command::DisputeSums { run } => {
             sums::dispute(&session, &contracts, wanted_run(&contracts, *run)?, context)
-        }
-        Command::AnswerSums { run } => {
-            sums::answer(&session, &contracts, wanted_run(&contracts, *run)?, context)
         }
         Command::Guard(arguments) => {
             let run = wanted_run(&contracts, arguments.run())?;

@@ -1,8 +1,8 @@
-//! `cw run dispute-sums` and `cw run answer-sums`: the sums of masked rounds, recomputed and judged by the chain.
+//! `cw run dispute-sums`: the sums of masked rounds, recomputed and judged by the chain.
 //!
 //! A challenger recomputes each group's sum from public records. Where the coordinator posted another root, it demands blocks of
 //! the posted sum until one is wrong, and refutes that one; each call does what can be done now. An honest coordinator
-//! answers demands.
+//! answers demands with `cw run guard`.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,7 +18,7 @@ use counterweight_federated::{
     },
     masked::{recompute::GroupRecords, turn::DrawnGroup},
     masking::{
-        refutation::{NextStep, next_step, open_block, refute_block},
+        refutation::{NextStep, next_step, refute_block},
         roots::vector_root,
     },
 };
@@ -66,25 +66,7 @@ pub(super) fn dispute(
     let outcomes = each_sum(session, contracts, study, |posted| {
         judge(contracts, ledger.as_ref(), study, posted)
     })?;
-    Ok(said("run-dispute-sums/1", study, &outcomes))
-}
-
-/// Shows every block that is demanded.
-///
-/// # Errors
-/// As [`dispute`].
-pub(super) fn answer(
-    session: &Session<'_>,
-    contracts: &Contracts,
-    study: StudyId,
-    context: &Context,
-) -> Result<Answer, CliError> {
-    let key = key(session, context)?;
-    let ledger = key.as_ref().map(|key| contracts.acting_for(key));
-    let outcomes = each_sum(session, contracts, study, |posted| {
-        show(contracts, ledger.as_ref(), study, posted)
-    })?;
-    Ok(said("run-answer-sums/1", study, &outcomes))
+    Ok(said(study, &outcomes))
 }
 
 /// Nothing in a dry run.
@@ -229,53 +211,12 @@ fn judge(
     }
 }
 
-/// Shows the demanded blocks of a sum.
-fn show(
-    contracts: &Contracts,
-    ledger: Option<&ContractLedger>,
-    study: StudyId,
-    posted: &Posted<'_>,
-) -> Result<(&'static str, String), CliError> {
-    let right = match posted.records.sum(&posted.group.group) {
-        Ok(right) if root_of(&right) == posted.root => right,
-        Ok(_) => return Ok(("wrong", "there is nothing to answer with".to_owned())),
-        Err(problem) => return Ok(("unknown", problem.to_string())),
-    };
-    let now = contracts.reader.now()?;
-    let mut done = Vec::new();
-    for demand in posted
-        .demands
-        .iter()
-        .filter(|demand| demand.open && now <= demand.answer_by)
-    {
-        let Some(ledger) = ledger else {
-            done.push(format!("block {} is to be shown", demand.number));
-            continue;
-        };
-        let block = open_block(&right, demand.number);
-        ledger.answer_block(
-            study,
-            posted.round,
-            usize::from(posted.group.index),
-            demand.number,
-            &block,
-        )?;
-        done.push(format!("showed block {}", demand.number));
-    }
-    let done = if done.is_empty() {
-        "-".to_owned()
-    } else {
-        done.join(", ")
-    };
-    Ok(("right", done))
-}
-
 fn root_of(sum: &[i32]) -> Sha256Digest {
     let words: Vec<u32> = sum.iter().map(|word| *word as u32).collect();
     vector_root(&words)
 }
 
-fn said(schema: &'static str, study: StudyId, outcomes: &[Outcome]) -> Answer {
+fn said(study: StudyId, outcomes: &[Outcome]) -> Answer {
     let mut table = Table::new(["round", "group", "sum", "done"]);
     let mut rows: Vec<Value> = Vec::new();
     for outcome in outcomes {
@@ -292,7 +233,9 @@ fn said(schema: &'static str, study: StudyId, outcomes: &[Outcome]) -> Answer {
             "done": outcome.done,
         }));
     }
-    let answer = Answer::new(schema).json("run", study.0).json("sums", rows);
+    let answer = Answer::new("run-dispute-sums/1")
+        .json("run", study.0)
+        .json("sums", rows);
     if outcomes.is_empty() {
         return answer.line(format!("Run {study} has no sums yet."));
     }
