@@ -73,12 +73,8 @@ python: python-tools ## Check the Python package: formatting, lints, types, test
 	cd python && .venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check . && .venv/bin/mypy
 	cd python && .venv/bin/python -m pytest -q -rs
 
-python-tools: python/.venv/.installed
-
-python/.venv/.installed: python/requirements.txt
-	python3 -m venv python/.venv
-	python/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r python/requirements.txt
-	@touch $@
+python-tools:
+	scripts/venv.sh python
 
 wheel: python-tools ## Build the Python package as it is published, and import it from there
 	python/.venv/bin/pip install --quiet --disable-pip-version-check maturin==1.16.0
@@ -89,6 +85,7 @@ wheel: python-tools ## Build the Python package as it is published, and import i
 deny: ## Check licences, bans and sources of dependencies
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny@0.19.0
 	$(CARGO) deny check licenses bans sources
+	$(CARGO) deny --manifest-path crates/c2pa/Cargo.toml check --config deny.toml licenses bans sources
 
 example-data: ## Make the example's data again from the public package and compare
 	examples/breast-cancer/make_data.sh --check

@@ -5,6 +5,5 @@ set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 cd "$here/../.."
 "${CARGO:-cargo}" build --locked --quiet --release --no-default-features -p counterweight-federated --example bench-aggregate
-[ -x "$here/.venv/bin/python" ] || python3 -m venv "$here/.venv"
-"$here/.venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+scripts/venv.sh "$here"
 exec "$here/.venv/bin/python" "$here/compare.py" "${CARGO_TARGET_DIR:-target}/release/examples/bench-aggregate"

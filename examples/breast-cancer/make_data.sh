@@ -2,6 +2,5 @@
 # Runs make_data.py with the scikit-learn it is pinned to, in a virtual environment of its own.
 set -euo pipefail
 cd "$(dirname "$0")"
-[ -x .venv/bin/python ] || python3 -m venv .venv
-.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+../../scripts/venv.sh .
 exec .venv/bin/python make_data.py "$@"

@@ -17,7 +17,7 @@ use super::decimal::Decimal;
 const FORMAT: &str = "counterweight/linear-explanation/v1";
 
 /// Longest document read.
-pub(super) const MOST_BYTES: usize = 1 << 20;
+const MOST_BYTES: usize = 1 << 20;
 
 /// How the output is made of the sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
