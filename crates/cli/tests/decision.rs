@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use support::Project;
+use support::{Project, free_port, wait_for_metric};
 
 fn guide() -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides/log-decisions.md");
@@ -215,9 +215,12 @@ fn what_does_not_fit_or_hold_is_told() {
 #[test]
 fn decisions_are_received_until_it_is_stopped() {
     let project = project();
+    let port = free_port();
     let (server, url) = project.start(&[
         "decision",
         "serve",
+        "--metrics",
+        &format!("127.0.0.1:{port}"),
         "--log",
         "decisions",
         "--origin",
@@ -242,6 +245,8 @@ fn decisions_are_received_until_it_is_stopped() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("decision-receipt/v1"), "{answer}");
+    // The profile and the decision.
+    wait_for_metric(port, "cw_log_entries 2");
     drop(server);
     // It was killed, not asked: what it answered is there all the same.
     let recorded = run(&project, "decision record decisions.jsonl --log decisions");

@@ -3,22 +3,13 @@
 
 mod support;
 
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    thread::sleep,
-    time::Duration,
-};
+use std::{fs, thread::sleep, time::Duration};
 
 use counterweight_chain::ledger::BondFate;
 use support::{
-    Ran, Running,
+    PATIENCE, Ran, Running,
     masked_trial::{DISPUTE_SECONDS, Trial},
 };
-
-/// Longest wait for what a guard does within a second.
-const PATIENCE: usize = 600;
 
 impl Trial {
     fn guard(&self) -> Running {
@@ -150,32 +141,6 @@ fn a_guard_without_the_records_says_so_and_a_lost_bond_ends_it() {
     assert_eq!(trial.project.error(&release, 4)["code"], "CW3502");
 }
 
-/// The page of metrics at a port of this machine; nothing while nobody serves it.
-fn scrape(port: u16) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        .ok()?;
-    let mut page = String::new();
-    stream.read_to_string(&mut page).ok()?;
-    Some(page)
-}
-
-fn wait_for_line(port: u16, line: &str) {
-    let mut last = None;
-    for _ in 0..PATIENCE {
-        last = scrape(port);
-        if last
-            .as_ref()
-            .is_some_and(|page| page.lines().any(|other| other == line))
-        {
-            return;
-        }
-        sleep(Duration::from_millis(50));
-    }
-    panic!("no {line} in {last:?}");
-}
-
 #[test]
 fn a_guard_s_metrics_say_what_it_sees_and_does() {
     let trial = Trial::new();
@@ -185,11 +150,11 @@ fn a_guard_s_metrics_say_what_it_sees_and_does() {
     let address = format!("127.0.0.1:{port}");
     let guard = ["run", "guard", "--every", "50ms", "--metrics", &address];
     let _guard = trial.project.spawn(&trial.arguments(&guard, "dev-0"));
-    wait_for_line(port, "cw_bond_held 1");
+    support::wait_for_metric(port, "cw_bond_held 1");
     trial.demand(&opening, 2);
-    wait_for_line(port, "cw_demands_answered_total 1");
-    wait_for_line(port, "cw_demands_open 0");
-    wait_for_line(port, "cw_chain_calls_total{call=\"send\",outcome=\"answered\"} 1");
+    support::wait_for_metric(port, "cw_demands_answered_total 1");
+    support::wait_for_metric(port, "cw_demands_open 0");
+    support::wait_for_metric(port, "cw_chain_calls_total{call=\"send\",outcome=\"answered\"} 1");
     let others = ["run", "guard", "--metrics", "0.0.0.0:9480"];
     let error = trial.project.error(&trial.arguments(&others, "dev-0"), 2);
     assert_eq!(error["code"], "CW1004");

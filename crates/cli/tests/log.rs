@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use support::Project;
+use support::{Project, free_port, wait_for_metric};
 
 #[test]
 fn a_log_is_written_proved_checked_served_and_witnessed() {
@@ -46,7 +46,20 @@ fn a_log_is_written_proved_checked_served_and_witnessed() {
 
     let key = fs::read_to_string(project.path().join("mine.pub")).unwrap();
     let key = key.lines().next().unwrap().to_owned();
-    let (_server, url) = project.start(&["log", "serve", "--log", "mine", "--port", "0"]);
+    let port = free_port();
+    let metrics = format!("127.0.0.1:{port}");
+    let serve = [
+        "log",
+        "serve",
+        "--log",
+        "mine",
+        "--port",
+        "0",
+        "--metrics",
+        &metrics,
+    ];
+    let (_server, url) = project.start(&serve);
+    wait_for_metric(port, "cw_log_entries 3");
     let afar = ["log", "fsck", "--url", url.as_str(), "--vkey", key.as_str()];
     assert_eq!(project.json(&afar)["size"], 3);
 

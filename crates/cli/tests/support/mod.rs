@@ -9,10 +9,15 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    thread::sleep,
+    time::Duration,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// Looks at what takes a second at most, 50 ms apart, before a test gives up.
+pub(crate) const PATIENCE: usize = 600;
 
 /// A project in a temporary folder.
 pub(crate) struct Project {
@@ -273,4 +278,31 @@ pub(crate) fn free_port() -> u16 {
         .local_addr()
         .unwrap()
         .port()
+}
+
+/// The page of metrics at a port of this machine; nothing while nobody serves it.
+fn scrape(port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        .ok()?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).ok()?;
+    Some(page)
+}
+
+/// Waits until the page of metrics at a port has a line.
+pub(crate) fn wait_for_metric(port: u16, line: &str) {
+    let mut last = None;
+    for _ in 0..PATIENCE {
+        last = scrape(port);
+        if last
+            .as_ref()
+            .is_some_and(|page| page.lines().any(|other| other == line))
+        {
+            return;
+        }
+        sleep(Duration::from_millis(50));
+    }
+    panic!("no {line} in {last:?}");
 }
