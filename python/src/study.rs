@@ -18,7 +18,10 @@ use counterweight_federated::{
     ledger::{StudyLedger as _, StudyTerms},
     member::{Member, MemberSetup},
     memory::MemoryLedger,
-    study::{StudyConfig, terms::PublicTerms},
+    study::{
+        StudyConfig,
+        terms::{CommittedFiles, PublicTerms},
+    },
     tensor_file,
     update::Update,
 };
@@ -134,13 +137,17 @@ pub(crate) fn run(
 ) -> PyResult<Outcome> {
     let config: StudyConfig = serde_json::from_str(study).map_err(refused)?;
     config.check().map_err(refused)?;
-    let terms = config.public_terms(None);
-    let start = tensor_file::read(start, &terms.architecture).map_err(refused)?;
+    let architecture = config.architecture().map_err(refused)?;
+    let start = tensor_file::read(start, &architecture).map_err(refused)?;
+    let blobs = MemoryBlobs::default();
+    let terms = config.public_terms(CommittedFiles {
+        holdout: None,
+        start: Some(blobs.put(&start.to_safetensors()).map_err(refused)?),
+    });
     let terms_bytes = terms.to_bytes().map_err(refused)?;
     let clock = Arc::new(ManualClock::at(START));
     let sponsor = MemoryLedger::new(clock.clone(), account(0));
     let id = open(&sponsor, &terms, &terms_bytes, clients.len(), &clock).map_err(refused)?;
-    let blobs = MemoryBlobs::default();
     let raised = Raised::default();
     let members = clients
         .into_iter()
@@ -166,7 +173,6 @@ pub(crate) fn run(
     let plan = StudyPlan {
         study: id,
         terms,
-        start: Some(start),
         holdout: None,
     };
     let options = CoordinatorOptions {

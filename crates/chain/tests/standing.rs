@@ -253,6 +253,7 @@ fn terms(rounds: u32, arbiter: Address) -> PublicTerms {
         purpose: "research".to_owned(),
         model: "test".to_owned(),
         architecture: Architecture::logistic(INPUTS as u32),
+        start: None,
         data,
         holdout: Some(ContentDigest::of(&holdout_file())),
         rounds,
@@ -322,7 +323,6 @@ fn run(rounds: u32, proposed: impl Fn(&Study, MemberIndex)) -> (Study, StudyOutc
     let plan = StudyPlan {
         study: s.study,
         terms: terms.clone(),
-        start: None,
         holdout: Some(holdout_rows(source, &terms.data).unwrap().rows),
     };
     let environment = Environment {
@@ -353,7 +353,6 @@ fn run(rounds: u32, proposed: impl Fn(&Study, MemberIndex)) -> (Study, StudyOutc
             bytes: &holdout,
             format: FileFormat::Csv,
         }),
-        start: None,
         model: None,
     }
     .run();

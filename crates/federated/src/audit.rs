@@ -19,7 +19,6 @@ pub use self::standing::MemberStanding;
 use crate::{
     blobs::Blobs,
     ledger::{FinishRecord, LedgerError, RoundRecord, StudyReader, StudyState},
-    parameters::Parameters,
     study::FileFormat,
 };
 
@@ -154,8 +153,6 @@ pub struct Audit<'a> {
     pub blobs: &'a dyn Blobs,
     /// The hold-out, if it is at hand.
     pub holdout: Option<HoldoutFile<'a>>,
-    /// Parameters of the model the study started from, if it started from one.
-    pub start: Option<&'a Parameters>,
     /// The published model, if there is one.
     pub model: Option<&'a PublishedModel>,
 }

@@ -24,7 +24,7 @@ use counterweight_primitives::{
 use counterweight_provenance::blobs::BlobError;
 
 pub(crate) use self::masked::sum_root;
-pub use self::replay::{Replay, ReplayError};
+pub use self::replay::{Replay, ReplayError, first_parameters};
 use crate::{
     blobs::Blobs,
     clock::Clock,
@@ -46,8 +46,6 @@ pub struct StudyPlan {
     pub study: StudyId,
     /// Its terms; their digest must be the one on the ledger.
     pub terms: PublicTerms,
-    /// Parameters of the model it starts from; seeded by the terms if absent.
-    pub start: Option<Parameters>,
     /// Rows by which contributions are judged. Without them every survivor of a round counts the same.
     pub holdout: Option<Dataset>,
 }

@@ -109,7 +109,9 @@ pub struct StudyState {
     pub close_by: UnixSeconds,
     /// Fewest survivors of a round.
     pub min_members: u8,
-    /// Digest of the newest parameters, if a round closed.
+    /// The registered model it starts from.
+    pub base_model: Option<AssetId>,
+    /// Digest of the newest parameters, if a round closed or it starts from a registered model.
     pub result: Option<ContentDigest>,
     /// Largest part of the budget one member may earn.
     pub member_cap: Ppm,

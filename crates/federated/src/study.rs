@@ -15,7 +15,7 @@ pub mod terms;
 
 use std::path::PathBuf;
 
-use counterweight_primitives::{Amount, ContentDigest, ParseAmountError};
+use counterweight_primitives::{Amount, ParseAmountError};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use self::aggregation::AggregationSetting;
@@ -28,6 +28,10 @@ use crate::{
 
 /// Most members of a study: survivors are a 64-bit set on the chain.
 pub const MOST_MEMBERS: u8 = 64;
+
+/// Most members of a study that starts from a registered model: with 64, the groups of members alone fill the places that the
+/// new model has for parents.
+pub const MOST_MEMBERS_WITH_BASE: u8 = 56;
 
 /// The tables of `counterweight.toml` that describe a study.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -88,6 +92,10 @@ pub struct ModelSection {
     /// Names and shapes, for `custom` only.
     #[serde(default)]
     pub tensors: Vec<Tensor>,
+    /// A registered model to start from, `name` or `name@2`: it becomes a parent of the new one.
+    pub base: Option<String>,
+    /// A file with the numbers to start from, safetensors or ONNX, from the project's folder. With `base`, that model's.
+    pub start: Option<PathBuf>,
 }
 
 /// Families of models: those that are built in, and all others.
@@ -308,10 +316,10 @@ impl StudyConfig {
         self.training.local_training()
     }
 
-    /// What is committed on the chain; `holdout` is the digest of the hold-out file's bytes.
+    /// What is committed on the chain.
     #[must_use]
-    pub fn public_terms(&self, holdout: Option<ContentDigest>) -> terms::PublicTerms {
-        terms::PublicTerms::of(self, holdout)
+    pub fn public_terms(&self, files: terms::CommittedFiles) -> terms::PublicTerms {
+        terms::PublicTerms::of(self, files)
     }
 }
 

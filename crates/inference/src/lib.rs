@@ -34,7 +34,7 @@ pub use metadata::{FORMAT, LONGEST_NAME, Metadata, MetadataError, QuantisedRow, 
 pub use model::{Card, MOST_METADATA_BYTES, MOST_MODEL_BYTES, Model, ModelError};
 pub use model_file::{ModelFileError, import_model_file};
 pub use network::{Network, NetworkError};
-pub use onnx::{Imported, MOST_ONNX_BYTES, OPSETS, OnnxError, import_onnx};
+pub use onnx::{Imported, MOST_ONNX_BYTES, OPSETS, OnnxError, OnnxTensor, import_onnx, onnx_tensors};
 pub use quantise::{
     Comparison, Description, InputScaling, LayerReport, QuantiseError, QuantiseOptions, Quantised, compare,
     quantise,

@@ -9,9 +9,11 @@ mod file;
 mod graph;
 mod operators;
 mod protobuf;
+mod tensors;
 
 use counterweight_primitives::architecture::Problem;
 
+pub use self::tensors::{OnnxTensor, onnx_tensors};
 use crate::{FloatError, FloatNetwork, Task};
 
 /// Longest file read.

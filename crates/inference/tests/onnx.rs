@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use counterweight_inference::{
     Description, FloatNetwork, Imported, InputScaling, Model, OnnxError, QuantiseOptions, Task, import_onnx,
-    quantise, reference,
+    onnx_tensors, quantise, reference,
 };
 use serde::Deserialize;
 
@@ -223,6 +223,7 @@ fn spoilt_files_are_read_or_refused() {
                 let mut spoilt = whole.clone();
                 spoilt[at] ^= change;
                 let _ = import_onnx(&spoilt);
+                let _ = onnx_tensors(&spoilt);
             }
         }
     }

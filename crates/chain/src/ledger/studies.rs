@@ -157,6 +157,7 @@ impl<S> StudyReader for ContractLedger<S> {
             commit_by: UnixSeconds(state.commitBy),
             close_by: UnixSeconds(state.closeBy),
             min_members: state.minMembers,
+            base_model: asset(state.baseModel),
             result: (!state.result.is_zero()).then_some(digest(state.result)),
             member_cap: share(state.memberCapPpm)?,
             lineage_share: share(state.lineageSharePpm)?,

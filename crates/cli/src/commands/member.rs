@@ -10,7 +10,7 @@ use counterweight_federated::{
     http::{HttpClientOptions, HttpCoordinator},
     ledger::{StudyReader as _, standing::ProposalState},
     member::{CoordinatorClient as _, Member, MemberEvent, MemberOptions, MemberSetup},
-    study::terms::{MOST_BYTES, PublicTerms},
+    study::terms::{CommittedFiles, MOST_BYTES, PublicTerms},
     table::HoldoutRows,
 };
 use counterweight_primitives::{ContentDigest, UnixSeconds};
@@ -226,7 +226,10 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Answer, CliErr
 
 /// Members must read their files as the study does: a difference shows here, before anything is trained.
 fn same_study(project: &Project, terms: &PublicTerms) -> Result<(), CliError> {
-    let own = project.config.study.public_terms(terms.holdout);
+    let own = project.config.study.public_terms(CommittedFiles {
+        holdout: terms.holdout,
+        start: terms.start,
+    });
     if own.architecture != terms.architecture || own.data != terms.data {
         return Err(CliError::new(
             Code::WrongShape,

@@ -218,6 +218,11 @@ fn show(
         contracts.money.symbol
     );
     let bond = format!("{} {}", amount(contracts, run.state.bond), contracts.money.symbol);
+    let starts_from = match (&run.base, run.start()) {
+        (Some(base), _) => Cell::text(base.clone()),
+        (None, Some(start)) => Cell::Digest(start),
+        (None, None) => Cell::text("seeded numbers"),
+    };
     let loss: Vec<_> = curve.iter().map(|point| (point.round, point.loss)).collect();
     let answer = run
         .show(Answer::new("run/1"), contracts)
@@ -227,6 +232,7 @@ fn show(
             ("study", Cell::text(run.name())),
             ("phase", run.phase_cell()),
             ("terms", Cell::Digest(run.state.terms)),
+            ("starts from", starts_from),
             ("budget", Cell::text(budget)),
             ("bond", Cell::text(bond)),
             (

@@ -14,8 +14,10 @@ use counterweight_federated::{
     coordinator::StudyOutcome,
     http::{HttpMembers, HttpServerOptions},
     ledger::{Phase, StudyReader as _},
+    study::terms::{CommittedFiles, PublicTerms},
+    table::HoldoutRows,
 };
-use counterweight_primitives::{Address, StudyId};
+use counterweight_primitives::{Address, AssetId, StudyId};
 use counterweight_provenance::signature::Signer;
 use serde_json::{Value, json};
 
@@ -28,8 +30,8 @@ use crate::{
     session::{Assets, Contracts, Session},
     training::{
         Comparison, Membership, Opened, RunSummary, Stewarded, Watcher, amount, check_trainers, compare,
-        coordinator_options, join_all, member_key, open_or_resume, prepare, publish, read_holdout,
-        record_consents, run_rounds, simulate, sponsor_key,
+        coordinator_options, join_all, keep_start, member_key, open_or_resume, prepare, publish,
+        read_holdout, read_start, record_consents, run_rounds, simulate, sponsor_key,
     },
 };
 
@@ -126,6 +128,7 @@ fn train(
     let project = session.project;
     // Before anything is spent, everything that can be wrong with the files is found.
     let holdout = read_holdout(project)?;
+    let start = read_start(project)?;
     let key = sponsor_key(session, context.global.key.as_ref())?;
     let known = session.deployment()?.is_some();
     let contracts = session.deploy(&key)?;
@@ -140,8 +143,13 @@ fn train(
         ),
     );
     let sponsor = contracts.acting_for(&key);
-    let holdout_digest = holdout.as_ref().map(|(_, digest)| *digest);
     let rows = holdout.as_ref().map(|(rows, _)| rows);
+    let start = keep_start(session, &contracts, start.as_ref())?;
+    let terms = project.config.study.public_terms(CommittedFiles {
+        holdout: holdout.as_ref().map(|(_, digest)| *digest),
+        start: start.map(|start| start.digest),
+    });
+    let base = start.and_then(|start| start.base);
     if let Some(address) = arguments.listen {
         let trained = listen(
             session,
@@ -149,7 +157,7 @@ fn train(
             &key,
             address,
             arguments,
-            (rows, holdout_digest),
+            (rows, terms, base),
             context,
         )?;
         return Ok((contracts, trained));
@@ -163,7 +171,6 @@ fn train(
     let stewarded: Vec<Stewarded> = members.iter().map(Stewarded::of).collect();
     record_consents(session, &key, &sponsor, &stewarded)?;
     enough_members(project, &members)?;
-    let terms = project.config.study.public_terms(holdout_digest);
     check_trainers(project, &members, &terms, context)?;
     let started = Instant::now();
     let invited: Vec<Address> = members.iter().map(|member| member.key.account()).collect();
@@ -171,7 +178,8 @@ fn train(
         session,
         &contracts,
         &sponsor,
-        holdout_digest,
+        terms,
+        base,
         invited,
         members.len(),
         arguments.fresh,
@@ -196,7 +204,7 @@ fn train(
         ),
     );
     let taking_part = taking_part(&outcome, &members);
-    let comparison = compare(&outcome.model, &opened.terms, &taking_part, rows)?;
+    let comparison = compare(session, &outcome.model, &opened.terms, &taking_part, rows)?;
     let owned: Vec<Membership> = members;
     publish(
         session,
@@ -256,10 +264,7 @@ fn listen(
     key: &std::sync::Arc<counterweight_chain::keys::LocalKey>,
     address: SocketAddr,
     arguments: &Arguments,
-    (rows, holdout_digest): (
-        Option<&counterweight_federated::table::HoldoutRows>,
-        Option<counterweight_primitives::ContentDigest>,
-    ),
+    (rows, terms, base): (Option<&HoldoutRows>, PublicTerms, Option<AssetId>),
     context: &Context,
 ) -> Result<Trained, CliError> {
     let console = &context.console;
@@ -281,7 +286,8 @@ fn listen(
         session,
         contracts,
         &sponsor,
-        holdout_digest,
+        terms,
+        base,
         invited,
         datasets.len(),
         arguments.fresh,
@@ -330,7 +336,7 @@ fn listen(
         context,
     )?;
     let seconds = started.elapsed().as_secs_f64();
-    let comparison = compare(&outcome.model, &opened.terms, &[], rows)?;
+    let comparison = compare(session, &outcome.model, &opened.terms, &[], rows)?;
     publish(
         session,
         contracts,
@@ -445,7 +451,11 @@ fn answer(
 fn plan(project: &Project, context: &Context) -> Result<Answer, CliError> {
     let study = &project.config.study;
     let holdout = read_holdout(project)?;
-    let terms = study.public_terms(holdout.as_ref().map(|(_, digest)| *digest));
+    let start = read_start(project)?;
+    let terms = study.public_terms(CommittedFiles {
+        holdout: holdout.as_ref().map(|(_, digest)| *digest),
+        start: start.map(|start| start.digest()),
+    });
     let chosen = crate::session::choose(&context.global, Some(project))?;
     let bytes = terms.to_bytes().map_err(|error| {
         CliError::new(Code::BadValue, "the study's terms cannot be written").why(error.to_string())

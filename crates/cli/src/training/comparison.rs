@@ -4,6 +4,7 @@
 //! same first parameters; all data in one place makes as many steps as all members together.
 
 use counterweight_federated::{
+    coordinator::{CoordinatorError, first_parameters},
     parameters::Parameters,
     study::terms::PublicTerms,
     table::{Dataset, HoldoutRows},
@@ -11,7 +12,7 @@ use counterweight_federated::{
 };
 
 use super::{Membership, rounds::together};
-use crate::error::CliError;
+use crate::{error::CliError, session::Session};
 
 /// Accuracies on one set of rows.
 #[derive(Debug, Clone)]
@@ -43,6 +44,7 @@ pub(crate) struct Comparison {
 /// # Errors
 /// Those of training.
 pub(crate) fn compare(
+    session: &Session<'_>,
     model: &Parameters,
     terms: &PublicTerms,
     members: &[&Membership],
@@ -54,6 +56,7 @@ pub(crate) fn compare(
             holdout: None,
         });
     }
+    let first = first_parameters(terms, &*session.blobs).map_err(CoordinatorError::from)?;
     let all_train = together(members.iter().map(|member| &member.data.rows.train))?;
     let all_test = together(members.iter().map(|member| &member.data.rows.test))?;
     let mut comparison = Comparison {
@@ -65,6 +68,7 @@ pub(crate) fn compare(
             let factor = u32::try_from(members.len()).unwrap_or(u32::MAX);
             let steps = terms.local.steps.map(|steps| steps.saturating_mul(factor));
             Some(alone(
+                &first,
                 terms,
                 rows,
                 &LocalTraining { steps, ..terms.local },
@@ -89,7 +93,7 @@ pub(crate) fn compare(
     let mut own = Vec::new();
     for member in members {
         let rows = &member.data.rows;
-        let model = alone(terms, &rows.train, &terms.local, &member.data.content.0)?;
+        let model = alone(&first, terms, &rows.train, &terms.local, &member.data.content.0)?;
         if !rows.test.is_empty() {
             push(
                 &member.entry.name,
@@ -119,12 +123,13 @@ pub(crate) fn compare(
 }
 
 fn alone(
+    first: &Parameters,
     terms: &PublicTerms,
     rows: &Dataset,
     local: &LocalTraining,
     who: &[u8],
 ) -> Result<Parameters, CliError> {
-    let mut model = Parameters::initial(&terms.architecture, terms.seed);
+    let mut model = first.clone();
     for round in 1..=terms.rounds {
         model = train(&model, rows, local, ShuffleSeed::derive(terms.seed, round, who))?;
     }

@@ -9,6 +9,7 @@ mod opening;
 mod parties;
 mod publication;
 mod rounds;
+mod start;
 mod statements;
 mod summary;
 mod trainers;
@@ -22,6 +23,7 @@ pub(crate) use opening::{Opened, fund, join_all, open_or_resume};
 pub(crate) use parties::{member_key, sponsor_key};
 pub(crate) use publication::{dataset_statement, publish};
 pub(crate) use rounds::{ROW_NOISE, Watcher, coordinator_options, member_notes, run as run_rounds, simulate};
+pub(crate) use start::{keep_start, read_start};
 pub(crate) use statements::{
     LogCheck, check_log, find_statement, is_anchored, log_key_file, log_owner, log_reader,
     origin as log_origin, read_statement, record, signer as log_signer,

@@ -3,9 +3,12 @@
 use counterweight_chain::ledger::ContractLedger;
 use counterweight_federated::{
     ledger::{Phase, StudyLedger as _, StudyReader as _, StudyState, StudyTerms},
-    study::terms::{MOST_BYTES, PublicTerms},
+    study::{
+        MOST_MEMBERS,
+        terms::{MOST_BYTES, PublicTerms},
+    },
 };
-use counterweight_primitives::{Address, Amount, ContentDigest, Ppm, StudyId, UnixSeconds};
+use counterweight_primitives::{Address, Amount, AssetId, ContentDigest, Ppm, StudyId, UnixSeconds};
 
 use super::{Membership, datasets::purpose};
 use crate::{
@@ -41,14 +44,14 @@ pub(crate) fn open_or_resume(
     session: &Session<'_>,
     contracts: &Contracts,
     sponsor: &ContractLedger,
-    holdout: Option<ContentDigest>,
+    terms: PublicTerms,
+    base: Option<AssetId>,
     invited: Vec<Address>,
     members: usize,
     fresh: bool,
     context: &Context,
 ) -> Result<Opened, CliError> {
     let project = session.project;
-    let terms = project.config.study.public_terms(holdout);
     let bytes = terms.to_bytes().map_err(|error| {
         CliError::new(Code::BadValue, "the study's terms cannot be written").why(error.to_string())
     })?;
@@ -94,7 +97,8 @@ pub(crate) fn open_or_resume(
         .why("the coordinator proposes exclusions; another account must decide whether they hold")
         .fix("add arbiter = \"0x…\" to [training.standing], the account of someone members trust"));
     }
-    let offer = offer(session, contracts, sponsor, (digest, &terms), invited, members)?;
+    let mut offer = offer(session, contracts, sponsor, (digest, &terms), invited, members)?;
+    offer.base_model = base;
     // A coordinator that sums what nobody sees deposits a bond too, as much as a member's.
     let own = if terms.masking.is_some() {
         offer.bond
@@ -165,7 +169,10 @@ fn offer(
     let enrol_until = UnixSeconds(now.0 + SIMULATED_ENROLMENT);
     // Four times what the rounds may take: expired rounds are opened again.
     let longest = u64::from(training.rounds) * (u64::from(round) + u64::from(close)) * 4;
-    let count = u8::try_from(members.clamp(1, 64)).unwrap_or(64);
+    // The configuration is checked: there are no more.
+    let count = u8::try_from(members.max(1))
+        .unwrap_or(MOST_MEMBERS)
+        .min(MOST_MEMBERS);
     Ok(StudyTerms {
         coordinator: sponsor.account(),
         token: contracts.token,

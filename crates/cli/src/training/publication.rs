@@ -172,8 +172,13 @@ fn parents(
         .filter(|(_, member)| member.contribution > Ppm::ZERO)
         .map(|(index, member)| (member.dataset, u64::from(member.contribution.millionths()), index))
         .collect();
-    let mut parents = Vec::new();
-    if contributors.len() <= MOST_PARENTS {
+    // As in the contract: the model it started from takes a place, and no share.
+    let base = state.base_model.map(|asset| Parent {
+        asset,
+        share: Ppm::ZERO,
+    });
+    let mut parents = Vec::from_iter(base);
+    if contributors.len() <= MOST_PARENTS - parents.len() {
         for (asset, contribution, _) in contributors {
             parents.push(Parent {
                 asset,

@@ -151,7 +151,6 @@ pub(crate) fn run(
     let plan = StudyPlan {
         study: opened.study,
         terms: opened.terms.clone(),
-        start: None,
         holdout: holdout.map(|holdout| holdout.rows.clone()),
     };
     let environment = Environment {

@@ -7,7 +7,7 @@ use counterweight_federated::{
         terms::{MOST_BYTES, PublicTerms},
     },
 };
-use counterweight_primitives::{Address, Amount, AssetId, Ppm, StudyId};
+use counterweight_primitives::{Address, Amount, AssetId, ContentDigest, Ppm, StudyId};
 use serde_json::{Value, json};
 
 use crate::{
@@ -48,6 +48,8 @@ pub(crate) struct RunSummary {
     pub(crate) members: Vec<MemberSummary>,
     /// Full name of its model, if published.
     pub(crate) model: Option<String>,
+    /// Full name of the registered model that it started from.
+    pub(crate) base: Option<String>,
 }
 
 impl RunSummary {
@@ -76,16 +78,15 @@ impl RunSummary {
             claimed: member.claimed,
         });
         let members = members.collect();
-        let model = state
-            .model
-            .and_then(|id| assets.by_id(id))
-            .map(|asset| asset.full_name());
+        let named = |id: Option<AssetId>| id.and_then(|id| assets.by_id(id)).map(|asset| asset.full_name());
+        let (model, base) = (named(state.model), named(state.base_model));
         Ok(Self {
             study,
             state,
             terms,
             members,
             model,
+            base,
         })
     }
 
@@ -115,6 +116,11 @@ impl RunSummary {
         self.terms
             .as_ref()
             .map_or_else(|| "-".to_owned(), |terms| terms.study.clone())
+    }
+
+    /// Digest of the model that it started from, where that was not seeded and the terms are at hand.
+    pub(crate) fn start(&self) -> Option<ContentDigest> {
+        self.terms.as_ref()?.start
     }
 
     fn promise(&self) -> Option<&Privacy> {
@@ -186,6 +192,8 @@ impl RunSummary {
             "study": self.terms.as_ref().map(|terms| &terms.study),
             "phase": self.phase(),
             "terms": self.state.terms,
+            "base": self.base,
+            "start": self.start(),
             "rounds": {"planned": self.state.rounds, "closed": self.state.closed_rounds},
             "members": members,
             "result": self.state.result,

@@ -90,8 +90,15 @@ impl Audit<'_> {
         let mut exclusions = self.exclusions(terms, records);
         let asking = terms.map(|terms| self.asking(terms, rounds, &mut aggregation));
         let mut replay = None;
-        match terms.map(|terms| Replay::new(self.study, terms, self.start, state.members.len())) {
+        match terms.map(|terms| Replay::new(self.study, terms, self.blobs, state.members.len())) {
             None => aggregation.unknown(Place::default(), "the terms are not known"),
+            Some(Err(error @ ReplayError::NoStart { digest, .. })) => {
+                let place = Place {
+                    digest: Some(digest),
+                    ..Place::default()
+                };
+                aggregation.unknown(place, with_causes(&error));
+            }
             Some(Err(error)) => aggregation.wrong(Place::default(), with_causes(&error)),
             Some(Ok(made)) => replay = Some(made),
         }

@@ -1,6 +1,6 @@
 //! Rewards, consent and lineage: what follows from the records without any model.
 
-use counterweight_primitives::{Amount, AssetId, MemberIndex, Ppm, UnixSeconds};
+use counterweight_primitives::{Amount, MemberIndex, Ppm, UnixSeconds};
 use counterweight_provenance::ledger::{ConsentChange, consent_at};
 
 use super::{
@@ -199,26 +199,24 @@ impl Audit<'_> {
             findings.unknown(Place::default(), "no model has been published");
             return findings.close(|_| String::new());
         };
-        // The model that a study starts from is a parent without a share.
-        let mut got: Vec<(AssetId, Ppm)> = model
-            .parents
-            .iter()
-            .copied()
-            .filter(|(asset, share)| *share > Ppm::ZERO || is_dataset(state, *asset))
-            .collect();
-        got.sort_unstable();
-        if model.parents.len() > got.len() + 1 {
-            findings.wrong(
-                Place::default(),
-                "more than one parent has neither data nor a share",
-            );
+        let mut got = model.parents.clone();
+        // What a study starts from is a parent without a share: what its owner is due is a matter of licences.
+        if let Some(base) = state.base_model {
+            match got.iter().position(|parent| *parent == (base, Ppm::ZERO)) {
+                Some(place) => drop(got.remove(place)),
+                None => findings.wrong(
+                    Place::default(),
+                    format!("the study starts from model {base}, which is no parent without a share"),
+                ),
+            }
         }
+        got.sort_unstable();
         let contributors: Vec<_> = state
             .members
             .iter()
             .filter(|joined| joined.contribution > Ppm::ZERO)
             .collect();
-        let limit = PARENTS_MAX - (model.parents.len() - got.len()).min(1);
+        let limit = PARENTS_MAX - usize::from(state.base_model.is_some());
         if contributors.len() <= limit {
             let mut expected: Vec<_> = contributors
                 .iter()
@@ -273,13 +271,6 @@ impl Audit<'_> {
         findings
             .close(|parents| format!("{parents} datasets are parents with the shares that they contributed"))
     }
-}
-
-fn is_dataset(state: &StudyState, asset: AssetId) -> bool {
-    state
-        .members
-        .iter()
-        .any(|joined| joined.dataset == asset && joined.contribution > Ppm::ZERO)
 }
 
 /// The contract's rounding: down.

@@ -12,7 +12,7 @@ use crate::{
     blobs::Blobs,
     contribution::{ContributionError, ContributionReport, RoundValue, Valuation},
     member_set::MemberSet,
-    parameters::Parameters,
+    parameters::{MODEL_BYTES_MAX, Parameters, ParametersError},
     rules::{Inputs, RoundRule, RuleError},
     server_optimiser::{ServerError, ServerOptimiser},
     standing::{Due, Judged, StandingRecord, Watch},
@@ -65,9 +65,24 @@ pub enum ReplayError {
         /// Its range.
         expected: &'static str,
     },
-    /// The parameters to start from have another shape than the terms say.
-    #[error("the model to start from has another architecture than the study")]
-    OtherStart,
+    /// The model to start from is not among the blobs.
+    #[error("the model that the study starts from, {digest}, is not at hand")]
+    NoStart {
+        /// By the terms.
+        digest: ContentDigest,
+        /// Why not.
+        #[source]
+        source: BlobError,
+    },
+    /// What is to be started from is not a model of the terms' shape.
+    #[error("what the study starts from, {digest}, is not a model of the study's architecture")]
+    OtherStart {
+        /// By the terms.
+        digest: ContentDigest,
+        /// What is wrong with it, if it is not the shape.
+        #[source]
+        source: Option<ParametersError>,
+    },
     /// A round on the ledger starts from other parameters.
     #[error("round {round} starts from {got}, the parameters before it are {expected}")]
     OtherBase {
@@ -182,16 +197,37 @@ pub enum ReplayError {
     Contribution(#[from] ContributionError),
 }
 
+/// The parameters before the first round: those that the terms commit to, or seeded ones. The architecture must have been checked.
+///
+/// # Errors
+/// [`ReplayError::NoStart`], [`ReplayError::OtherStart`].
+pub fn first_parameters(terms: &PublicTerms, blobs: &dyn Blobs) -> Result<Parameters, ReplayError> {
+    let Some(digest) = terms.start else {
+        return Ok(Parameters::initial(&terms.architecture, terms.seed));
+    };
+    let bytes = blobs
+        .get(&digest, MODEL_BYTES_MAX)
+        .map_err(|source| ReplayError::NoStart { digest, source })?;
+    match Parameters::from_safetensors(&bytes) {
+        Ok(start) if *start.architecture() == terms.architecture => Ok(start),
+        Ok(_) => Err(ReplayError::OtherStart { digest, source: None }),
+        Err(error) => Err(ReplayError::OtherStart {
+            digest,
+            source: Some(error),
+        }),
+    }
+}
+
 impl Replay {
-    /// Before the first round of a study with so many members.
+    /// Before the first round of a study with so many members. What it starts from, if that is not seeded, is among the blobs.
     ///
     /// # Errors
-    /// [`ReplayError::OtherStart`], [`ReplayError::Architecture`], [`ReplayError::Aggregation`], [`ReplayError::Masking`] or
+    /// [`ReplayError::NoStart`], [`ReplayError::OtherStart`], [`ReplayError::Architecture`], [`ReplayError::Aggregation`], [`ReplayError::Masking`] or
     /// [`ReplayError::Privacy`].
     pub fn new(
         study: StudyId,
         terms: &PublicTerms,
-        start: Option<&Parameters>,
+        blobs: &dyn Blobs,
         members: usize,
     ) -> Result<Self, ReplayError> {
         // Terms may come from a stranger: nothing is built before their sizes are known to be sane.
@@ -209,11 +245,7 @@ impl Replay {
             let fits = standing.check(terms.rounds);
             fits.map_err(|(setting, problem)| ReplayError::Standing { setting, problem })?;
         }
-        let parameters = match start {
-            Some(start) if *start.architecture() == terms.architecture => start.clone(),
-            Some(_) => return Err(ReplayError::OtherStart),
-            None => Parameters::initial(&terms.architecture, terms.seed),
-        };
+        let parameters = first_parameters(terms, blobs)?;
         Ok(Self {
             study,
             terms: terms.clone(),

@@ -30,7 +30,7 @@ impl Coordinator<'_> {
         let mut replay = Replay::new(
             self.plan.study,
             &self.plan.terms,
-            self.plan.start.as_ref(),
+            self.environment.blobs,
             state.members.len(),
         )?;
         self.environment

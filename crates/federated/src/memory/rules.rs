@@ -196,6 +196,7 @@ impl Rules {
             commit_by: UnixSeconds(0),
             close_by: UnixSeconds(0),
             min_members: terms.min_members,
+            base_model: terms.base_model,
             result: None,
             member_cap: terms.member_cap,
             lineage_share: terms.lineage_share,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     architecture::{MOST_HIDDEN_LAYERS, MOST_PARAMETERS},
     study::{
-        Family, FileFormat, MOST_MEMBERS, StudyConfig, StudyConfigError,
+        Family, FileFormat, MOST_MEMBERS, MOST_MEMBERS_WITH_BASE, StudyConfig, StudyConfigError,
         privacy::{Privacy, PromiseError, Unit},
         schema::{DataSection, LabelTest, MissingRule, Role, Standardise},
         standing,
@@ -53,6 +53,26 @@ fn name(key: impl Into<String>, name: &str) -> Checked {
 pub(super) fn check(config: &StudyConfig) -> Checked {
     name("study.name", &config.study.name)?;
     name("model.name", &config.model.name)?;
+    if let Some(base) = &config.model.base {
+        let (model, version) = base.split_once('@').unwrap_or((base, "1"));
+        name("model.base", model)?;
+        let most = usize::from(MOST_MEMBERS_WITH_BASE);
+        if config.datasets.len() > most {
+            return refuse(
+                "dataset",
+                format!(
+                    "{} datasets, at most {most} members can join a study with a base model",
+                    config.datasets.len()
+                ),
+            );
+        }
+        if !version.parse::<u32>().is_ok_and(|version| version > 0) {
+            return refuse(
+                "model.base",
+                format!("\"{version}\" is no version: write {model}@1, or {model} for the newest"),
+            );
+        }
+    }
     if config.study.purpose.is_empty() {
         return refuse("study.purpose", "it is empty: name what the data are used for");
     }

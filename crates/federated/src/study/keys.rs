@@ -7,7 +7,15 @@ pub fn known_keys(table: &str) -> Option<&'static [&'static str]> {
     Some(match table {
         "" => &["study", "model", "training", "data", "holdout", "dataset"],
         "study" => &["name", "purpose", "budget", "bond", "member-cap", "lineage-share"],
-        "model" => &["name", "architecture", "hidden", "activation", "tensors"],
+        "model" => &[
+            "name",
+            "architecture",
+            "hidden",
+            "activation",
+            "tensors",
+            "base",
+            "start",
+        ],
         "model.tensors" => &["name", "shape"],
         "training" => &[
             "rounds",

@@ -189,7 +189,10 @@ pub(super) fn check(config: &StudyConfig) -> Result<(), (String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use crate::study::{Scoring, StudyConfig, terms::PublicTerms};
+    use crate::study::{
+        Scoring, StudyConfig,
+        terms::{CommittedFiles, PublicTerms},
+    };
 
     /// Five clinics that fill one group of three.
     fn study(training: &str, clinics: usize, holdout: bool) -> StudyConfig {
@@ -221,14 +224,14 @@ mod tests {
     fn terms_hold_standing_and_scoring_only_where_they_are_written() {
         let plain = study("", 5, true);
         assert_eq!(plain.check(), Ok(()));
-        let bytes = plain.public_terms(None).to_bytes().unwrap();
+        let bytes = plain.public_terms(CommittedFiles::default()).to_bytes().unwrap();
         let text = String::from_utf8(bytes).unwrap();
         assert!(!text.contains("standing") && !text.contains("scoring"));
         let written =
             format!("{MASKED}\nstanding = {{ vesting-rounds = 4, outlier = 3, appeal-time = \"2h\" }}");
         let study = study(&written, 5, true);
         assert_eq!(study.check(), Ok(()));
-        let terms = study.public_terms(None);
+        let terms = study.public_terms(CommittedFiles::default());
         assert_eq!(terms.scoring, Scoring::Participation);
         assert_eq!(terms.vesting_rounds(), 4);
         let exclusion = terms.exclusion().unwrap();

@@ -30,6 +30,15 @@ pub const SCHEMA: &str = "counterweight/study-terms/v1";
 /// Largest document read.
 pub const MOST_BYTES: usize = 1 << 20;
 
+/// Digests of the files that terms commit to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CommittedFiles {
+    /// The bytes of the hold-out, if there is one.
+    pub holdout: Option<ContentDigest>,
+    /// The model file of the first parameters, if they are not seeded.
+    pub start: Option<ContentDigest>,
+}
+
 /// Public terms of a study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -44,6 +53,9 @@ pub struct PublicTerms {
     pub model: String,
     /// Its shape.
     pub architecture: Architecture,
+    /// Digest of the model file of the first parameters; seeded ones if absent, and then left out of the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<ContentDigest>,
     /// How a file becomes numbers.
     pub data: DataSection,
     /// Digest of the hold-out file's bytes.
@@ -76,21 +88,22 @@ pub struct PublicTerms {
     /// of the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
-    /// Of the first parameters and of every shuffle; text, since it may be above 2^53.
+    /// Of the first parameters, unless there is a `start`, and of every shuffle; text, since it may be above 2^53.
     #[serde(with = "seed_as_text")]
     pub seed: u64,
 }
 
 impl PublicTerms {
-    pub(crate) fn of(config: &StudyConfig, holdout: Option<ContentDigest>) -> Self {
+    pub(crate) fn of(config: &StudyConfig, files: CommittedFiles) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
             study: config.study.name.clone(),
             purpose: config.study.purpose.clone(),
             model: config.model.name.clone(),
             architecture: config.shape(),
+            start: files.start,
             data: config.data.clone(),
-            holdout,
+            holdout: files.holdout,
             rounds: config.training.rounds,
             members_per_round: config.training.members_per_round,
             quorum: config.training.quorum,

@@ -113,7 +113,6 @@ impl Case {
                 bytes,
                 format: FileFormat::Csv,
             }),
-            start: None,
             model: Some(&self.model),
         }
         .run()
@@ -355,6 +354,21 @@ fn another_model_or_other_shares_are_found() {
 }
 
 #[test]
+fn what_a_study_starts_from_is_a_parent_without_a_share() {
+    let base = AssetId(80);
+    let mut case = Case::new();
+    case.record.state.base_model = Some(base);
+    assert_no(&case.audit(), CheckKind::Lineage, &["starts from model 80"]);
+    case.model.parents.push((base, Ppm::ZERO));
+    assert_eq!(verdict(&case.audit(), CheckKind::Lineage).0, Verdict::Yes);
+    case.model.parents.push((AssetId(81), Ppm::ZERO));
+    assert_no(&case.audit(), CheckKind::Lineage, &["asset 81"]);
+    case.model.parents.truncate(case.model.parents.len() - 2);
+    case.model.parents.push((base, Ppm::new(5).unwrap()));
+    assert_no(&case.audit(), CheckKind::Lineage, &["starts from model 80"]);
+}
+
+#[test]
 fn consent_that_was_missing_at_the_time_is_found_and_a_later_revocation_is_not() {
     let case = Case::new();
     let steward = case.world.ledger.acting_for(account(1));
@@ -413,7 +427,6 @@ fn a_dataset_that_changed_hands_later_had_consent_at_the_time() {
         consent: Some(&Sold(case.world.ledger.clone())),
         blobs: &case.world.blobs,
         holdout: None,
-        start: None,
         model: None,
     }
     .run();

@@ -11,4 +11,5 @@ mod privacy;
 mod sampled;
 mod simulation;
 mod standing;
+mod starts;
 mod support;

@@ -94,7 +94,6 @@ pub(crate) fn audit_of(world: &World, record: &Record) -> AuditReport {
             bytes: &world.holdout,
             format: FileFormat::Csv,
         }),
-        start: None,
         model: None,
     }
     .run()

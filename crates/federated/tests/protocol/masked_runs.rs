@@ -116,7 +116,6 @@ pub(crate) fn audit(world: &World) -> AuditReport {
             bytes: &world.holdout,
             format: FileFormat::Csv,
         }),
-        start: None,
         model: None,
     }
     .run()

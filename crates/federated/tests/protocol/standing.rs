@@ -152,7 +152,6 @@ impl Told {
                 bytes: &world.holdout,
                 format: FileFormat::Csv,
             }),
-            start: None,
             model: None,
         }
         .run()

@@ -152,6 +152,7 @@ pub(crate) fn public_terms(shape: &Shape) -> PublicTerms {
         purpose: "research".to_owned(),
         model: "test".to_owned(),
         architecture: Architecture::logistic(INPUTS as u32),
+        start: None,
         data,
         holdout: Some(ContentDigest::of(&holdout_file())),
         rounds: shape.rounds,
@@ -277,7 +278,6 @@ impl World {
         StudyPlan {
             study: self.study,
             terms: self.terms.clone(),
-            start: None,
             holdout: Some(holdout_rows(source, &self.terms.data).unwrap().rows),
         }
     }

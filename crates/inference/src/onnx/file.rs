@@ -228,6 +228,10 @@ impl<'a> Tensor<'a> {
         })
     }
 
+    pub(super) fn holds_floats(&self) -> bool {
+        matches!(self.data_type, FLOAT | DOUBLE)
+    }
+
     /// Its elements in single precision.
     pub(super) fn floats(&self) -> Result<Vec<f32>, OnnxError> {
         let found: Vec<f32> = match (self.data_type, self.raw) {

@@ -45,7 +45,6 @@ pub(super) fn show(session: &Session<'_>, contracts: &Contracts, study: StudyId)
             bytes: &holdout.bytes,
             format: holdout.format,
         }),
-        start: None,
         model: None,
     }
     .run()

@@ -322,7 +322,6 @@ pub(super) fn study_checks(
             bytes: &holdout.bytes,
             format: holdout.format,
         }),
-        start: None,
         model: published.as_ref(),
     }
     .run();

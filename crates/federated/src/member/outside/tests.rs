@@ -11,7 +11,10 @@ use super::*;
 use crate::{
     architecture::Architecture,
     parameters::Parameters,
-    study::{StudyConfig, terms::PublicTerms},
+    study::{
+        StudyConfig,
+        terms::{CommittedFiles, PublicTerms},
+    },
     training::ShuffleSeed,
 };
 
@@ -56,7 +59,7 @@ impl World {
         let study: StudyConfig = toml::from_str(STUDY).unwrap();
         Self {
             folder: tempfile::tempdir().unwrap(),
-            terms: study.public_terms(None),
+            terms: study.public_terms(CommittedFiles::default()),
             base: Parameters::initial(&Architecture::logistic(2), 1),
             heard: Arc::default(),
         }
@@ -241,7 +244,7 @@ fn rows_that_are_promised_privacy_are_for_the_built_in_training_only() {
         "local-steps = 3\nprivacy = { epsilon = 2.0, delta = 0.00001, row-clip = 1.0, sample = 0.1 }",
     );
     let study: StudyConfig = toml::from_str(&with).unwrap();
-    world.terms = study.public_terms(None);
+    world.terms = study.public_terms(CommittedFiles::default());
     let error = world.shell("").check(&world.terms).unwrap_err();
     assert!(error.to_string().contains("promises privacy of rows"), "{error}");
 }

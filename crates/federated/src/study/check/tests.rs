@@ -2,7 +2,10 @@ use super::*;
 use crate::{
     rules::Rule,
     server_optimiser::Aggregation,
-    study::{AggregationSetting, terms::PublicTerms},
+    study::{
+        AggregationSetting,
+        terms::{CommittedFiles, PublicTerms},
+    },
 };
 
 const STUDY: &str = r#"
@@ -113,7 +116,7 @@ fn a_rule_that_combines_updates_names_the_servers_step_too() {
         Some(Rule::TrimmedMean { trim: 0, bucket: 1 })
     );
     assert!(matches!(study.training.aggregation.server, Aggregation::Fedyogi { lr, .. } if lr.get() == 0.02));
-    let terms = study.public_terms(None);
+    let terms = study.public_terms(CommittedFiles::default());
     assert_eq!(
         PublicTerms::from_bytes(&terms.to_bytes().unwrap()).unwrap(),
         terms
@@ -177,7 +180,7 @@ fn privacy_of_rows_needs_noise_that_can_be_drawn_and_nothing_that_tells_beside_i
         .replace("standardise = \"member\"", "standardise = \"holdout\"");
     let study = parse(&text);
     assert_eq!(study.check(), Ok(()));
-    let terms = study.public_terms(None);
+    let terms = study.public_terms(CommittedFiles::default());
     let privacy = terms.privacy.unwrap();
     let setting = terms.privacy_setting();
     assert!(privacy.check(&setting, 15).is_ok() && privacy.check(&setting, 20).is_err());
@@ -220,7 +223,7 @@ fn privacy_of_members_asks_for_equal_weights_and_for_nothing_of_rows() {
     let text = &text[..text.find("[[dataset]]").unwrap()];
     let study = parse(text);
     assert_eq!(study.check(), Ok(()));
-    let terms = study.public_terms(None);
+    let terms = study.public_terms(CommittedFiles::default());
     let bytes = terms.to_bytes().unwrap();
     assert_eq!(PublicTerms::from_bytes(&bytes).unwrap(), terms);
     assert!(String::from_utf8(bytes).unwrap().contains("\"unit\":\"member\""));
@@ -258,7 +261,7 @@ fn masking_asks_for_groups_that_members_fill_and_sums_that_fit() {
     let text = &text[..text.find("[[dataset]]").unwrap()];
     let study = parse(text);
     assert_eq!(study.check(), Ok(()));
-    let terms = study.public_terms(None);
+    let terms = study.public_terms(CommittedFiles::default());
     let masking = terms.masking.unwrap();
     assert_eq!(
         (masking.threshold_percent, masking.dispute_seconds),
@@ -308,7 +311,7 @@ fn masking_asks_for_groups_that_members_fill_and_sums_that_fit() {
 
 #[test]
 fn the_terms_are_public_canonical_and_pinned() {
-    let terms = parse(STUDY).public_terms(None);
+    let terms = parse(STUDY).public_terms(CommittedFiles::default());
     let bytes = terms.to_bytes().unwrap();
     assert_eq!(PublicTerms::from_bytes(&bytes).unwrap(), terms);
     let text = String::from_utf8(bytes.clone()).unwrap();
@@ -328,7 +331,10 @@ fn the_same_terms_written_differently_have_one_digest() {
         .replace("{ rule = \"fedyogi\", lr = 0.01 }", "{ rule = \"fedyogi\" }")
         .replace("\"age\",", "{ name = \"age\" },")
         .replace("\"num > 0\"", "\"num>0\"");
-    assert_eq!(parse(&text).public_terms(None), parse(STUDY).public_terms(None));
+    assert_eq!(
+        parse(&text).public_terms(CommittedFiles::default()),
+        parse(STUDY).public_terms(CommittedFiles::default())
+    );
 }
 
 /// Each case changes one thing in a study that holds, and is named by its key.
