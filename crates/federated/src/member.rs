@@ -230,6 +230,14 @@ pub enum MemberError {
         /// Received.
         got: ContentDigest,
     },
+    /// The first round starts from other parameters than the terms give: ones that were chosen to draw rows out of its members?
+    #[error("the first round starts from {got}, the terms give {expected}")]
+    OtherStart {
+        /// By the terms.
+        expected: ContentDigest,
+        /// On the ledger.
+        got: ContentDigest,
+    },
     /// The base parameters cannot be read.
     #[error("the base parameters of round {round} cannot be used")]
     Base {

@@ -199,6 +199,9 @@ impl From<MemberError> for CliError {
             MemberError::Consent { source, .. } => source.into(),
             MemberError::ConsentMissing { .. } => Self::new(Code::NoConsent, error.to_string())
                 .fix("cw consent grant DATASET, by the dataset's steward"),
+            MemberError::OtherStart { .. } => Self::new(Code::RunDiffers, error.to_string())
+                .why("a coordinator could choose a first model that draws members' rows out of their updates")
+                .fix("ask the coordinator; take no part until they agree"),
             MemberError::OtherTerms { .. } | MemberError::OtherPurpose { .. } => {
                 Self::new(Code::RunDiffers, error.to_string())
                     .why("the coordinator gives other terms than those on the chain")

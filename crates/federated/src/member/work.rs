@@ -343,6 +343,12 @@ impl Member {
             Parameters::from_safetensors(base).map_err(|source| MemberError::Base { round, source })?;
         base.check_architecture(&terms.architecture)
             .map_err(|source| MemberError::Base { round, source })?;
+        if round == Round(1) {
+            let expected = terms.first_digest();
+            if got != expected {
+                return Err(MemberError::OtherStart { expected, got });
+            }
+        }
         let doing = "reading the time";
         let now = self
             .setup

@@ -10,6 +10,7 @@ use crate::{
     architecture::Architecture,
     decimal::Decimal,
     masked::vector::WordFormat,
+    parameters::Parameters,
     privacy::{MicroEpsilon, noise::Release},
     rules::Rule,
     server_optimiser::Aggregation,
@@ -119,6 +120,13 @@ impl PublicTerms {
             standing: config.training.standing.map(|section| section.standing()),
             seed: config.training.seed,
         }
+    }
+
+    /// Digest of the parameters before the first round. The architecture must have been checked.
+    #[must_use]
+    pub fn first_digest(&self) -> ContentDigest {
+        self.start
+            .unwrap_or_else(|| Parameters::initial(&self.architecture, self.seed).digest())
     }
 
     /// What the ledger must say of the privacy that all rounds together may spend.

@@ -8,7 +8,8 @@ use counterweight_federated::{
     blobs::{Blobs, MemoryBlobs},
     clock::ManualClock,
     coordinator::{CoordinatorError, ReplayError},
-    ledger::StudyReader as _,
+    ledger::{StudyLedger as _, StudyReader as _},
+    member::MemberError,
     parameters::Parameters,
     study::FileFormat,
 };
@@ -135,4 +136,24 @@ fn a_model_to_start_from_changes_nothing_but_its_own_terms() {
     let terms = public_terms(&Shape::default());
     let bytes = terms.to_bytes().unwrap();
     assert!(!String::from_utf8(bytes).unwrap().contains("\"start\""));
+}
+
+#[test]
+fn a_member_does_not_train_a_first_model_that_the_terms_do_not_give() {
+    let world = World::new(&Shape::default());
+    let members: Vec<_> = (0..4).map(|number| world.member(number)).collect();
+    for member in &members {
+        member.join().unwrap();
+    }
+    world.ledger.start(world.study).unwrap();
+    let architecture = Architecture::logistic(3);
+    let crafted = Parameters::new(architecture.clone(), vec![1e6; 4]).unwrap();
+    let round = world.ledger.open_round(world.study, crafted.digest()).unwrap();
+    let assignment = members[0].assignment(round).unwrap().unwrap();
+    let refused = members[0].prepare(&assignment, &crafted.to_safetensors());
+    let seeded = Parameters::initial(&architecture, world.terms.seed).digest();
+    assert!(
+        matches!(&refused, Err(MemberError::OtherStart { expected, got }) if *expected == seeded && *got == crafted.digest()),
+        "{refused:?}"
+    );
 }
