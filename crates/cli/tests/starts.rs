@@ -41,6 +41,7 @@ fn a_model_is_trained_on_from_a_registered_one_and_becomes_its_child() {
         "architecture = \"logistic\"",
         "architecture = \"logistic\"\nbase = \"tumour@1\"",
     );
+    assert!(project.json(&["train", "--dry-run"])["terms"].is_null());
     let second = trained(&project, "2");
     assert_eq!(base_of_round_1(&second), content);
     assert_ne!(base_of_round_1(&first), content);

@@ -460,7 +460,9 @@ fn plan(project: &Project, context: &Context) -> Result<Answer, CliError> {
     let bytes = terms.to_bytes().map_err(|error| {
         CliError::new(Code::BadValue, "the study's terms cannot be written").why(error.to_string())
     })?;
-    let digest = counterweight_primitives::ContentDigest::of(&bytes);
+    // What a registered model starts from stands on the chain, which is not asked here.
+    let digest = (study.model.base.is_none() || study.model.start.is_some())
+        .then(|| counterweight_primitives::ContentDigest::of(&bytes));
     let mut table = Table::new(["member", "file", "training rows", "test rows"]);
     let mut members = Vec::new();
     for entry in &study.datasets {
@@ -479,7 +481,7 @@ fn plan(project: &Project, context: &Context) -> Result<Answer, CliError> {
     let transactions = rounds * (2 + count) + 5 * count + 5;
     Ok(Answer::new("train-plan/1")
         .json("network", chosen.describe())
-        .json("terms", digest.to_string())
+        .json("terms", digest.map(|digest| digest.to_string()))
         .json("rounds", study.training.rounds)
         .json("members", members)
         .json("transactions", transactions)
@@ -487,7 +489,13 @@ fn plan(project: &Project, context: &Context) -> Result<Answer, CliError> {
         .gap()
         .fields([
             ("network", Cell::text(chosen.describe())),
-            ("terms", Cell::Digest(digest)),
+            (
+                "terms",
+                digest.map_or_else(
+                    || Cell::text("complete once the base model is looked up"),
+                    Cell::Digest,
+                ),
+            ),
             ("rounds", Cell::text(study.training.rounds.to_string())),
             (
                 "transactions",

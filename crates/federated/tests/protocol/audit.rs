@@ -103,17 +103,15 @@ impl Case {
     }
 
     fn audit_with(&self, blobs: &dyn Blobs, holdout: Option<&[u8]>) -> AuditReport {
+        let audit = self.world.audit(&self.record, blobs);
         Audit {
-            study: self.world.study,
-            ledger: &self.record,
-            consent: Some(&self.world.ledger),
-            blobs,
             holdout: holdout.map(|bytes| HoldoutFile {
                 name: "holdout.csv",
                 bytes,
                 format: FileFormat::Csv,
             }),
             model: Some(&self.model),
+            ..audit
         }
         .run()
     }
@@ -422,12 +420,8 @@ fn a_dataset_that_changed_hands_later_had_consent_at_the_time() {
     }
     let case = Case::new();
     let report = Audit {
-        study: case.world.study,
-        ledger: &case.record,
         consent: Some(&Sold(case.world.ledger.clone())),
-        blobs: &case.world.blobs,
-        holdout: None,
-        model: None,
+        ..case.world.audit(&case.record, &case.world.blobs)
     }
     .run();
     assert_eq!(verdict(&report, CheckKind::Consent).0, Verdict::Yes, "{report:?}");

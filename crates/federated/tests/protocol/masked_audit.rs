@@ -1,7 +1,7 @@
 //! An audit of masked studies names every lie: of a member, of the coordinator, of the record.
 
 use counterweight_federated::{
-    audit::{Audit, AuditReport, CheckKind, HoldoutFile, Verdict},
+    audit::{AuditReport, CheckKind, Verdict},
     ledger::{
         FinishRecord, LedgerError, RoundRecord, StudyReader, StudyState,
         masking::{MaskDomain, MaskReader, MaskRound, MaskSetting},
@@ -9,7 +9,6 @@ use counterweight_federated::{
     masked::record::MaskRecord,
     masking::roots::vector_root,
     member::MaskedMove,
-    study::FileFormat,
 };
 use counterweight_primitives::{Amount, ContentDigest, Ppm, Round, Sha256Digest, StudyId, UnixSeconds};
 
@@ -84,19 +83,7 @@ pub(crate) fn record_of(world: &World) -> Record {
 }
 
 pub(crate) fn audit_of(world: &World, record: &Record) -> AuditReport {
-    Audit {
-        study: world.study,
-        ledger: record,
-        consent: Some(&world.ledger),
-        blobs: &world.blobs,
-        holdout: Some(HoldoutFile {
-            name: "holdout.csv",
-            bytes: &world.holdout,
-            format: FileFormat::Csv,
-        }),
-        model: None,
-    }
-    .run()
+    world.audit(record, &world.blobs).run()
 }
 
 /// The finding of a check that says no, with what it names.

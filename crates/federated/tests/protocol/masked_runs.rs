@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use counterweight_federated::{
-    audit::{Audit, AuditReport, CheckKind, HoldoutFile, Verdict},
+    audit::{AuditReport, CheckKind, Verdict},
     coordinator::CoordinatorError,
     journal::{Entry, Journal as _, MemoryJournal},
     ledger::{Phase, StudyReader as _},
@@ -12,7 +12,7 @@ use counterweight_federated::{
     masking::roots::vector_root,
     member::MaskedMove,
     member_set::MemberSet,
-    study::{FileFormat, masking::Masking},
+    study::masking::Masking,
 };
 use counterweight_primitives::{MemberIndex, Sha256Digest};
 
@@ -106,19 +106,7 @@ impl Manner {
 }
 
 pub(crate) fn audit(world: &World) -> AuditReport {
-    Audit {
-        study: world.study,
-        ledger: &world.ledger,
-        consent: Some(&world.ledger),
-        blobs: &world.blobs,
-        holdout: Some(HoldoutFile {
-            name: "holdout.csv",
-            bytes: &world.holdout,
-            format: FileFormat::Csv,
-        }),
-        model: None,
-    }
-    .run()
+    world.audit(&world.ledger, &world.blobs).run()
 }
 
 fn check_run(seed: u64) {

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use counterweight_federated::{
     asking::Asking,
     attack::DataAttack,
-    audit::{Audit, AuditReport, CheckKind, HoldoutFile, Verdict},
+    audit::{AuditReport, CheckKind, Verdict},
     clock::ManualClock,
     coordinator::{CoordinatorError, StudyEvent, StudyOutcome, in_process::InProcess},
     journal::MemoryJournal,
@@ -20,7 +20,7 @@ use counterweight_federated::{
     memory::MemoryLedger,
     server_optimiser::Aggregation,
     study::{
-        FileFormat, Scoring,
+        Scoring,
         standing::{Exclusion, Standing},
     },
 };
@@ -142,19 +142,7 @@ impl Told {
     }
 
     fn audit(&self, world: &World) -> AuditReport {
-        Audit {
-            study: world.study,
-            ledger: self,
-            consent: Some(&world.ledger),
-            blobs: &world.blobs,
-            holdout: Some(HoldoutFile {
-                name: "holdout.csv",
-                bytes: &world.holdout,
-                format: FileFormat::Csv,
-            }),
-            model: None,
-        }
-        .run()
+        world.audit(self, &world.blobs).run()
     }
 }
 

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use counterweight_federated::{
     architecture::Architecture,
-    audit::{Audit, AuditReport, CheckKind, HoldoutFile, Verdict},
+    audit::{AuditReport, CheckKind, Verdict},
     blobs::{Blobs, MemoryBlobs},
     clock::ManualClock,
     coordinator::{CoordinatorError, ReplayError},
     ledger::{StudyLedger as _, StudyReader as _},
     member::MemberError,
     parameters::Parameters,
-    study::FileFormat,
 };
 use counterweight_primitives::ContentDigest;
 
@@ -22,22 +21,6 @@ fn starting_from(start: ContentDigest) -> World {
     let mut terms = public_terms(&shape);
     terms.start = Some(start);
     World::with_terms(&shape, Arc::new(ManualClock::at(START)), terms)
-}
-
-fn audit(world: &World, blobs: &dyn Blobs) -> AuditReport {
-    Audit {
-        study: world.study,
-        ledger: &world.ledger,
-        consent: Some(&world.ledger),
-        blobs,
-        holdout: Some(HoldoutFile {
-            name: "holdout.csv",
-            bytes: &world.holdout,
-            format: FileFormat::Csv,
-        }),
-        model: None,
-    }
-    .run()
 }
 
 fn aggregation(report: &AuditReport) -> (Verdict, String) {
@@ -77,11 +60,14 @@ fn a_study_starts_from_the_model_of_its_terms_and_the_audit_follows() {
     let rounds = world.ledger.rounds(world.study).unwrap();
     assert_eq!(rounds[0].base, first.result);
     assert_ne!(second.result, first.result);
-    assert_eq!(aggregation(&audit(&world, &world.blobs)).0, Verdict::Yes);
+    assert_eq!(
+        aggregation(&world.audit(&world.ledger, &world.blobs).run()).0,
+        Verdict::Yes
+    );
 
     // Nobody can say what came of a model that nobody shows.
     let blobs = blobs_without(&world.blobs, &world, first.result);
-    let (verdict, text) = aggregation(&audit(&world, &blobs));
+    let (verdict, text) = aggregation(&world.audit(&world.ledger, &blobs).run());
     assert_eq!(verdict, Verdict::Unknown);
     assert!(
         text.contains("starts from") && text.contains(&first.result.to_string()),
@@ -110,7 +96,7 @@ fn without_its_first_model_or_with_one_of_another_shape_a_study_does_not_start()
         ),
         "{refused:?}"
     );
-    let (verdict, text) = aggregation(&audit(&world, &world.blobs));
+    let (verdict, text) = aggregation(&world.audit(&world.ledger, &world.blobs).run());
     assert_eq!(verdict, Verdict::No);
     assert!(text.contains("not a model of the study's architecture"), "{text}");
 

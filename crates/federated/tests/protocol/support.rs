@@ -10,6 +10,7 @@ use std::{
 
 use counterweight_federated::{
     architecture::Architecture,
+    audit::{Audit, HoldoutFile},
     blobs::{Blobs, MemoryBlobs},
     clock::{Clock, ManualClock},
     coordinator::{
@@ -279,6 +280,22 @@ impl World {
             study: self.study,
             terms: self.terms.clone(),
             holdout: Some(holdout_rows(source, &self.terms.data).unwrap().rows),
+        }
+    }
+
+    /// An audit with the hold-out and without a model.
+    pub(crate) fn audit<'a>(&'a self, ledger: &'a dyn StudyReader, blobs: &'a dyn Blobs) -> Audit<'a> {
+        Audit {
+            study: self.study,
+            ledger,
+            consent: Some(&self.ledger),
+            blobs,
+            holdout: Some(HoldoutFile {
+                name: "holdout.csv",
+                bytes: &self.holdout,
+                format: FileFormat::Csv,
+            }),
+            model: None,
         }
     }
 
