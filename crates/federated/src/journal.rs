@@ -190,6 +190,13 @@ pub struct FileJournal {
     whole: u64,
 }
 
+impl Drop for FileJournal {
+    fn drop(&mut self) {
+        // Closing alone leaves the lock with a program that is being started, which has a copy of the file until it runs.
+        let _ = self.file.unlock();
+    }
+}
+
 impl FileJournal {
     /// Opens a journal, making it where needed, and cuts off what a crash left of a last record.
     ///
