@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 const LEAVES: usize = 65_536;
 const REPETITIONS: usize = 3;
 /// The system counts processor time in steps of milliseconds: this many make one measurement long enough.
-const ROUNDS: usize = 64;
+const ROUNDS: usize = 128;
 /// Bytes of an entry of the decision log.
 const ENTRY_BYTES: usize = 92;
 /// Messages that are long, and their bytes: 4 MiB together, which no cache near the processor holds.

@@ -1,10 +1,6 @@
 //! What the processor can do, found out once.
 
-use std::{
-    fmt,
-    sync::OnceLock,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::OnceLock, time::Instant};
 
 use crate::BLOCK_BYTES;
 
@@ -27,6 +23,8 @@ pub(crate) enum Kind {
     ShaPair,
     #[cfg(target_arch = "x86_64")]
     ShaFour,
+    #[cfg(target_arch = "x86_64")]
+    Woven,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -62,6 +60,9 @@ impl Backend {
                     found.push(Self(Kind::ShaPair));
                     if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
                         found.push(Self(Kind::ShaFour));
+                        if is_x86_feature_detected!("avx2") {
+                            found.push(Self(Kind::Woven));
+                        }
                     }
                 }
             }
@@ -73,9 +74,26 @@ impl Backend {
     /// one.
     #[must_use]
     pub fn detect_for(messages: usize, blocks: usize) -> Self {
-        let cost = |backend: &Self| backend.nanoseconds(messages, blocks);
+        Self::cheapest(|backend| {
+            let cost = backend.cost(messages);
+            backend.steps(messages, blocks) * cost.step
+                + (cost.first + cost.message) * messages.min(MOST_COMPARED)
+        })
+    }
+
+    /// The fastest one for so many messages of one block each, which is all there: nothing is put into a lane or taken out.
+    pub(crate) fn detect_for_single(messages: usize) -> Self {
+        Self::cheapest(|backend| {
+            let cost = backend.cost(messages);
+            backend.steps(messages, 1) * cost.step + cost.first * messages.min(MOST_COMPARED)
+        })
+    }
+
+    fn cheapest(cost: impl Fn(Self) -> usize) -> Self {
         let found = Self::available().iter().copied();
-        found.min_by_key(cost).unwrap_or(Self::PORTABLE)
+        found
+            .min_by_key(|backend| cost(*backend))
+            .unwrap_or(Self::PORTABLE)
     }
 
     /// Fewer long messages than this are for another one.
@@ -85,23 +103,28 @@ impl Backend {
             .unwrap_or(1)
     }
 
-    /// What so many messages took on the processor of `benches/sha256/README.md`. Only how they compare matters.
-    fn nanoseconds(self, messages: usize, blocks: usize) -> usize {
-        // A block in every lane; a message put into a lane and taken out.
-        let (step, message) = match self.0 {
-            Kind::Portable => (280, 1),
+    /// Times that all lanes take a block. Parts of one count, so that what is compared does not jump with every lane.
+    fn steps(self, messages: usize, blocks: usize) -> usize {
+        let messages = messages.min(MOST_COMPARED).max(self.lanes());
+        messages * blocks.min(MOST_COMPARED) / self.lanes()
+    }
+
+    fn cost(self, messages: usize) -> Cost {
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = messages;
+        match self.0 {
+            Kind::Portable => Cost::new(280, 0, 1),
             #[cfg(target_arch = "x86_64")]
-            Kind::ShaPair => (36, 12),
+            Kind::ShaPair => Cost::new(36, 0, 12),
             #[cfg(target_arch = "x86_64")]
-            Kind::ShaFour => (SHA_FOUR_STEP, 12),
+            Kind::ShaFour => Cost::new(SHA_FOUR_STEP, 0, 12),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => (305, 33),
+            Kind::Woven => Cost::new(WideSteps::for_messages(messages).woven, 32, 12),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => (avx512_step(messages), 44),
-        };
-        let messages = messages.min(MOST_COMPARED);
-        let lanes = self.lanes();
-        step * messages.max(lanes) * blocks.min(MOST_COMPARED) / lanes + message * messages
+            Kind::Avx2 => Cost::new(305, 0, 33),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => Cost::new(WideSteps::for_messages(messages).avx512, 0, 44),
+        }
     }
 
     /// Messages that it hashes side by side.
@@ -114,6 +137,8 @@ impl Backend {
             #[cfg(target_arch = "x86_64")]
             Kind::ShaFour => 4,
             #[cfg(target_arch = "x86_64")]
+            Kind::Woven => 8,
+            #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => 8,
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => 16,
@@ -121,37 +146,69 @@ impl Backend {
     }
 }
 
-/// A step of sixteen lanes beside one of the SHA extensions: makers differ, so both are timed, once a process. Which one is
-/// chosen changes no digest. Few messages never fill sixteen lanes, and are hashed without waiting for that.
-#[cfg(target_arch = "x86_64")]
-fn avx512_step(messages: usize) -> usize {
-    const USUAL: usize = 290;
-    static MEASURED: OnceLock<usize> = OnceLock::new();
-    if messages <= Backend(Kind::ShaFour).lanes() {
-        return USUAL;
+/// Nanoseconds on the processor of `benches/sha256/README.md`. Only how they compare matters.
+struct Cost {
+    /// A block in every lane.
+    step: usize,
+    /// The first block of a message, beyond that: there is nothing to do beside making its words.
+    first: usize,
+    /// A message put into a lane and taken out.
+    message: usize,
+}
+
+impl Cost {
+    const fn new(step: usize, first: usize, message: usize) -> Self {
+        Self { step, first, message }
     }
-    *MEASURED.get_or_init(|| {
-        let (sixteen, four) = (Backend(Kind::Avx512), Backend(Kind::ShaFour));
-        let both = [sixteen, four]
-            .iter()
-            .all(|one| Backend::available().contains(one));
-        if !both {
-            return USUAL;
+}
+
+/// Steps of many lanes beside one of four messages on the SHA extensions: makers differ, so they are timed, once a process.
+/// Which one is chosen changes no digest. Few messages never fill the lanes, and are hashed without waiting for that.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy)]
+struct WideSteps {
+    woven: usize,
+    avx512: usize,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl WideSteps {
+    const USUAL: Self = Self {
+        woven: 94,
+        avx512: 290,
+    };
+
+    fn for_messages(messages: usize) -> Self {
+        static MEASURED: OnceLock<WideSteps> = OnceLock::new();
+        if messages <= Backend(Kind::ShaFour).lanes() {
+            return Self::USUAL;
         }
+        *MEASURED.get_or_init(|| Self::measure().unwrap_or(Self::USUAL))
+    }
+
+    /// Nothing unless the processor has all three: without the SHA extensions there is nothing to compare.
+    fn measure() -> Option<Self> {
         let messages = [[0x5a; 4096]; 16];
         // The shortest of a few: a clock counts whatever else the processor did meanwhile.
-        let time = |backend| {
+        let time = |kind| {
+            let backend = Backend::available().iter().find(|found| found.0 == kind)?;
             let once = |_| {
                 let started = Instant::now();
-                std::hint::black_box(crate::digest_all_with(backend, &[], &messages));
+                std::hint::black_box(crate::digest_all_with(*backend, &[], &messages));
                 started.elapsed()
             };
-            (0..5).map(once).min().unwrap_or(Duration::MAX).as_nanos()
+            (0..5).map(once).min().map(|shortest| shortest.as_nanos())
         };
-        let (sixteen, four) = (time(sixteen), time(four).max(1));
-        let step = SHA_FOUR_STEP as u128 * 4 * sixteen / four;
-        usize::try_from(step).unwrap_or(USUAL)
-    })
+        let [four, woven, avx512] = [time(Kind::ShaFour)?, time(Kind::Woven)?, time(Kind::Avx512)?];
+        let step = |time: u128, lanes: usize| {
+            let fours = lanes / Backend(Kind::ShaFour).lanes();
+            usize::try_from((SHA_FOUR_STEP * fours) as u128 * time / four.max(1)).ok()
+        };
+        Some(Self {
+            woven: step(woven, Backend(Kind::Woven).lanes())?,
+            avx512: step(avx512, Backend(Kind::Avx512).lanes())?,
+        })
+    }
 }
 
 impl fmt::Display for Backend {
@@ -162,6 +219,8 @@ impl fmt::Display for Backend {
             Kind::ShaPair => "SHA extensions, 2 lanes",
             #[cfg(target_arch = "x86_64")]
             Kind::ShaFour => "SHA extensions, 4 lanes",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Woven => "SHA extensions and AVX-512, 8 lanes",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "AVX2",
             #[cfg(target_arch = "x86_64")]

@@ -5,11 +5,13 @@
 //! register, and a lane takes the next message when its own ends.
 //!
 //! Which instructions do it is found out at run time ([`Backend::detect_for`]): the SHA extensions (two or four messages
-//! interleaved), AVX-512 (16 lanes), AVX2 (8 lanes), or portable code. All give the same digests; a test holds each of
-//! them, where the processor has it, against the crate `sha2`. [`digest_files`] does the same for files.
+//! interleaved, or eight whose words AVX-512 makes), AVX-512 (16 lanes), AVX2 (8 lanes), or portable code. All give the same
+//! digests; a test holds each of them, where the processor has it, against the crate `sha2`. [`digest_files`] does the same for
+//! files.
 //!
-//! There is `unsafe` here, four kinds of it, each with its reason beside it. A function compiled for instructions is called
-//! after they were detected ([`Backend`]), vectors are loaded from and stored to arrays of their size, and files are mapped.
+//! There is `unsafe` here, each with its reason beside it. A function compiled for instructions is called after they were
+//! detected ([`Backend`]), vectors are loaded from and stored to arrays of their size, the inner loop of one engine is written in
+//! assembly, and files are mapped.
 
 mod backend;
 mod digest;
@@ -19,6 +21,8 @@ mod lanes;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod sha_extensions;
+#[cfg(target_arch = "x86_64")]
+mod woven;
 
 pub use backend::Backend;
 pub use digest::{digest_all, digest_all_with, digest_blocks, node_all};

@@ -16,9 +16,8 @@ use crate::{
 };
 
 /// Bytes beyond a block that are asked for while it is hashed, whose addresses are then translated in time too: processors fetch
-/// ahead by themselves within a page only. What four files have in flight so fills most of a cache of the second level, the first
-/// being too small for it at any distance; nearer took 4 percent longer over files in memory, and so did farther.
-const AHEAD: usize = 160 << 10;
+/// ahead by themselves within a page only.
+pub(crate) const AHEAD: usize = 16 << 10;
 
 macro_rules! engine {
     ($(#[$doc:meta])* $engine:ident, $lanes:literal, $feature:literal, $compress:ident) => {
@@ -154,7 +153,7 @@ fn store(words: &mut [u32; 4], value: __m128i) {
 /// The two halves of a state in the order of the instructions: words A B E F and C D G H, the highest first.
 #[inline]
 #[target_feature(enable = "sha,ssse3,sse4.1")]
-fn unpack(state: &[u32; 8]) -> [__m128i; 2] {
+pub(crate) fn unpack(state: &[u32; 8]) -> [__m128i; 2] {
     let [a, b, c, d, e, f, g, h] = *state;
     let cdab = _mm_shuffle_epi32::<0xB1>(load(&[a, b, c, d]));
     let efgh = _mm_shuffle_epi32::<0x1B>(load(&[e, f, g, h]));
@@ -166,7 +165,7 @@ fn unpack(state: &[u32; 8]) -> [__m128i; 2] {
 
 #[inline]
 #[target_feature(enable = "sha,ssse3,sse4.1")]
-fn pack(state: &mut [u32; 8], [abef, cdgh]: [__m128i; 2]) {
+pub(crate) fn pack(state: &mut [u32; 8], [abef, cdgh]: [__m128i; 2]) {
     let feba = _mm_shuffle_epi32::<0x1B>(abef);
     let dchg = _mm_shuffle_epi32::<0xB1>(cdgh);
     let (halves, _) = state.as_chunks_mut::<4>();

@@ -97,8 +97,15 @@ pub(crate) fn open_or_resume(
         .why("the coordinator proposes exclusions; another account must decide whether they hold")
         .fix("add arbiter = \"0x…\" to [training.standing], the account of someone members trust"));
     }
-    let mut offer = offer(session, contracts, sponsor, (digest, &terms), invited, members)?;
-    offer.base_model = base;
+    let offer = offer(
+        session,
+        contracts,
+        sponsor,
+        (digest, &terms),
+        base,
+        invited,
+        members,
+    )?;
     // A coordinator that sums what nobody sees deposits a bond too, as much as a member's.
     let own = if terms.masking.is_some() {
         offer.bond
@@ -148,6 +155,7 @@ fn offer(
     contracts: &Contracts,
     sponsor: &ContractLedger,
     (digest, terms): (ContentDigest, &PublicTerms),
+    base_model: Option<AssetId>,
     invited: Vec<Address>,
     members: usize,
 ) -> Result<StudyTerms, CliError> {
@@ -179,7 +187,7 @@ fn offer(
         budget: tokens(&study.study.budget, "budget")?,
         bond: tokens(&study.study.bond, "bond")?,
         purpose: purpose(session.project)?,
-        base_model: None,
+        base_model,
         terms: digest,
         min_members: training.quorum,
         max_members: count,

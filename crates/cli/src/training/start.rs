@@ -91,15 +91,10 @@ pub(crate) fn keep_start(
     })?;
     let architecture = architecture(session.project)?;
     let base = Some(asset.record.id);
-    match Parameters::from_safetensors(&bytes) {
-        Ok(model) if *model.architecture() == architecture => Ok(Some(Start { digest, base })),
-        Ok(_) => Err(unfit(
-            &asset.full_name(),
-            &architecture,
-            "it has another architecture".to_owned(),
-        )),
-        Err(error) => Err(unfit(&asset.full_name(), &architecture, with_causes(&error))),
-    }
+    Parameters::from_safetensors(&bytes)
+        .and_then(|model| model.check_architecture(&architecture))
+        .map_err(|error| unfit(&asset.full_name(), &architecture, with_causes(&error)))?;
+    Ok(Some(Start { digest, base }))
 }
 
 fn architecture(project: &Project) -> Result<Architecture, CliError> {

@@ -79,9 +79,9 @@ pub enum ReplayError {
     OtherStart {
         /// By the terms.
         digest: ContentDigest,
-        /// What is wrong with it, if it is not the shape.
+        /// What is wrong with it.
         #[source]
-        source: Option<ParametersError>,
+        source: ParametersError,
     },
     /// A round on the ledger starts from other parameters.
     #[error("round {round} starts from {got}, the parameters before it are {expected}")]
@@ -208,14 +208,10 @@ pub fn first_parameters(terms: &PublicTerms, blobs: &dyn Blobs) -> Result<Parame
     let bytes = blobs
         .get(&digest, MODEL_BYTES_MAX)
         .map_err(|source| ReplayError::NoStart { digest, source })?;
-    match Parameters::from_safetensors(&bytes) {
-        Ok(start) if *start.architecture() == terms.architecture => Ok(start),
-        Ok(_) => Err(ReplayError::OtherStart { digest, source: None }),
-        Err(error) => Err(ReplayError::OtherStart {
-            digest,
-            source: Some(error),
-        }),
-    }
+    let unfit = |source| ReplayError::OtherStart { digest, source };
+    let start = Parameters::from_safetensors(&bytes).map_err(unfit)?;
+    start.check_architecture(&terms.architecture).map_err(unfit)?;
+    Ok(start)
 }
 
 impl Replay {

@@ -28,11 +28,9 @@ use counterweight_provenance::{
 use reqwest::blocking::{Client, Response};
 
 use crate::{
+    faults::{Faults, FaultyBlobs, FaultyJournal, FaultyLedger, When},
     simulation::{Tampered, reference},
-    support::{
-        COORDINATOR, Faults, FaultyBlobs, FaultyJournal, FaultyLedger, HeldClock, START, Shape, When, World,
-        account, key,
-    },
+    support::{COORDINATOR, HeldClock, START, Shape, World, account, key},
 };
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);

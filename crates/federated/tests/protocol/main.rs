@@ -2,6 +2,7 @@
 
 mod audit;
 mod crowd;
+mod faults;
 mod http;
 mod limits;
 mod masked;

@@ -27,7 +27,8 @@ use counterweight_primitives::{MemberIndex, Round};
 
 use crate::{
     crowd::{Crowd, Deed},
-    support::{Faults, FaultyBlobs, FaultyJournal, FaultyLedger, Shape, When, World, rows},
+    faults::{Faults, FaultyBlobs, FaultyJournal, FaultyLedger, When},
+    support::{Shape, World, rows},
 };
 
 /// Two groups, of five and four members: one may drop out of each.

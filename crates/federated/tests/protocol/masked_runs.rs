@@ -18,8 +18,9 @@ use counterweight_primitives::{MemberIndex, Sha256Digest};
 
 use crate::{
     crowd::{Crowd, Deed},
+    faults::{Faults, FaultyBlobs, FaultyJournal, FaultyLedger, When},
     masked::{STEPS, Step, silenced, sums_are_the_unmasked_ones},
-    support::{Faults, FaultyBlobs, FaultyJournal, FaultyLedger, Shape, When, World},
+    support::{Shape, World},
 };
 
 /// Numbers from a seed, the same on every machine.

@@ -16,7 +16,10 @@ use counterweight_federated::{
 use counterweight_primitives::{MemberIndex, Round};
 use counterweight_provenance::{ledger::ConsentLedger as _, purpose::PurposeSet};
 
-use crate::support::{Faults, FaultyBlobs, FaultyJournal, FaultyLedger, Shape, When, World};
+use crate::{
+    faults::{Faults, FaultyBlobs, FaultyJournal, FaultyLedger, SilentLedger, When},
+    support::{Shape, World},
+};
 
 pub(crate) fn reference() -> StudyOutcome {
     let world = World::new(&Shape::default());
@@ -332,7 +335,7 @@ fn a_dataset_without_consent_never_joins() {
 #[test]
 fn a_ledger_that_is_down_for_a_while_is_waited_for() {
     let world = World::new(&Shape::default());
-    let flaky = crate::support::SilentLedger::new(world.ledger.clone(), 5);
+    let flaky = SilentLedger::new(world.ledger.clone(), 5);
     let mut silent = 0;
     let outcome = world
         .run_with(
@@ -350,7 +353,7 @@ fn a_ledger_that_is_down_for_a_while_is_waited_for() {
 #[test]
 fn a_ledger_that_stays_down_ends_the_run_with_an_error_that_says_so() {
     let world = World::new(&Shape::default());
-    let flaky = crate::support::SilentLedger::new(world.ledger.clone(), u64::MAX);
+    let flaky = SilentLedger::new(world.ledger.clone(), u64::MAX);
     let error = world
         .run_with(
             &mut world.in_process(0..4),

@@ -10,7 +10,7 @@ use counterweight_federated::{
     coordinator::{CoordinatorError, ReplayError},
     ledger::{StudyLedger as _, StudyReader as _},
     member::MemberError,
-    parameters::Parameters,
+    parameters::{Parameters, ParametersError},
 };
 use counterweight_primitives::ContentDigest;
 
@@ -90,7 +90,7 @@ fn without_its_first_model_or_with_one_of_another_shape_a_study_does_not_start()
         matches!(
             refused,
             Err(CoordinatorError::Replay(ReplayError::OtherStart {
-                source: None,
+                source: ParametersError::OtherArchitecture { .. },
                 ..
             }))
         ),
@@ -108,7 +108,7 @@ fn without_its_first_model_or_with_one_of_another_shape_a_study_does_not_start()
         matches!(
             refused,
             Err(CoordinatorError::Replay(ReplayError::OtherStart {
-                source: Some(_),
+                source: ParametersError::Malformed { .. },
                 ..
             }))
         ),

@@ -46,11 +46,8 @@ impl DecisionBook {
             kept: values.len(),
         };
         let endpoint = opened.profile.endpoint_id();
-        let recorded = self.write([record].into_iter(), vec![entry], &[endpoint], Vec::new())?;
-        recorded
-            .into_iter()
-            .next()
-            .ok_or(DecisionError::NotExplained { index })
+        let recorded = self.write_one(record, entry, endpoint)?;
+        recorded.ok_or(DecisionError::NotExplained { index })
     }
 
     /// Appends a decision that replaces an earlier one about the same subject at the same endpoint. The earlier one stays, with its
@@ -80,11 +77,18 @@ impl DecisionBook {
             values: &decision.values,
             kept: decision.profile.given().len(),
         };
+        let recorded = self.write_one(record, entry, endpoint)?;
+        recorded.ok_or(DecisionError::NoDecision { index })
+    }
+
+    fn write_one(
+        &mut self,
+        record: Unsealed<'_>,
+        entry: DecisionEntry,
+        endpoint: Sha256Digest,
+    ) -> Result<Option<Recorded>, DecisionError> {
         let recorded = self.write([record].into_iter(), vec![entry], &[endpoint], Vec::new())?;
-        recorded
-            .into_iter()
-            .next()
-            .ok_or(DecisionError::NoDecision { index })
+        Ok(recorded.into_iter().next())
     }
 
     /// The correction of an entry, if there is one. Reads every later entry.
