@@ -184,6 +184,41 @@ macro_rules! two_rounds {
     };
 }
 
+/// Instructions for four rounds of four messages from `lane` on and for words `2 * pair` and `2 * pair + 1` of the next block, with
+/// the operands that all of them have.
+macro_rules! weave {
+    ($pair:ident, $lane:expr, $four:ident, $now:ident, $next:ident, [$($operand:tt)*], $($line:expr),* $(,)?) => {
+        let [[a0, c0], [a1, c1], [a2, c2], [a3, c3]] = $four;
+        // SAFETY: reads the words of these rounds and writes those of `pair`, and is called where there are these instructions
+        // alone.
+        unsafe {
+            asm!(
+                $($line,)*
+                now = in(reg) $now,
+                from = const 2 * $pair % 32 * size_of::<[[u32; 2]; 8]>() + $lane * size_of::<[u32; 2]>(),
+                next = in(reg) $next,
+                to = const $pair * size_of::<[[u32; 2]; 8]>(),
+                constants = in(reg) &ROUNDS,
+                constant = const $pair * size_of::<[u32; 2]>(),
+                a0 = inout(xmm_reg) *a0,
+                c0 = inout(xmm_reg) *c0,
+                a1 = inout(xmm_reg) *a1,
+                c1 = inout(xmm_reg) *c1,
+                a2 = inout(xmm_reg) *a2,
+                c2 = inout(xmm_reg) *c2,
+                a3 = inout(xmm_reg) *a3,
+                c3 = inout(xmm_reg) *c3,
+                $($operand)*
+                x = out(ymm_reg) _,
+                y = out(ymm_reg) _,
+                z = out(ymm_reg) _,
+                out("xmm0") _,
+                options(nostack, preserves_flags),
+            );
+        }
+    };
+}
+
 /// Four rounds of the first four messages, and beside them two of the words that blocks consist of.
 #[inline]
 #[target_feature(enable = "sha,avx512f,avx512vl")]
@@ -194,48 +229,24 @@ fn weave_given<const PAIR: usize>(
     words: &[__m256i; 16],
 ) {
     let [even, odd] = [words[2 * PAIR], words[2 * PAIR + 1]];
-    let [[a0, c0], [a1, c1], [a2, c2], [a3, c3]] = four;
-    // SAFETY: reads and writes the words of `PAIR` and those of these rounds only, and is called where there are these
-    // instructions alone.
-    unsafe {
-        asm!(
-            two_rounds!("c0" "a0" "0"),
-            two_rounds!("c1" "a1" "8"),
-            "vpaddd {x:y}, {even:y}, dword ptr [{constants} + {constant}]{{1to8}}",
-            two_rounds!("c2" "a2" "16"),
-            two_rounds!("c3" "a3" "24"),
-            "vpaddd {y:y}, {odd:y}, dword ptr [{constants} + {constant} + 4]{{1to8}}",
-            two_rounds!("a0" "c0" "64"),
-            two_rounds!("a1" "c1" "72"),
-            "vpunpckldq {z:y}, {x:y}, {y:y}",
-            "vpunpckhdq {y:y}, {x:y}, {y:y}",
-            two_rounds!("a2" "c2" "80"),
-            two_rounds!("a3" "c3" "88"),
-            "vmovdqa ymmword ptr [{next} + {to}], {z:y}",
-            "vmovdqa ymmword ptr [{next} + {to} + 32], {y:y}",
-            now = in(reg) now,
-            from = const 2 * PAIR % 32 * 64,
-            next = in(reg) next,
-            to = const PAIR * 64,
-            constants = in(reg) &ROUNDS,
-            constant = const PAIR * 8,
-            even = in(zmm_reg) even,
-            odd = in(zmm_reg) odd,
-            a0 = inout(xmm_reg) *a0,
-            c0 = inout(xmm_reg) *c0,
-            a1 = inout(xmm_reg) *a1,
-            c1 = inout(xmm_reg) *c1,
-            a2 = inout(xmm_reg) *a2,
-            c2 = inout(xmm_reg) *c2,
-            a3 = inout(xmm_reg) *a3,
-            c3 = inout(xmm_reg) *c3,
-            x = out(ymm_reg) _,
-            y = out(ymm_reg) _,
-            z = out(ymm_reg) _,
-            out("xmm0") _,
-            options(nostack, preserves_flags),
-        );
-    }
+    weave!(
+        PAIR, 0, four, now, next,
+        [even = in(zmm_reg) even, odd = in(zmm_reg) odd,],
+        two_rounds!("c0" "a0" "0"),
+        two_rounds!("c1" "a1" "8"),
+        "vpaddd {x:y}, {even:y}, dword ptr [{constants} + {constant}]{{1to8}}",
+        two_rounds!("c2" "a2" "16"),
+        two_rounds!("c3" "a3" "24"),
+        "vpaddd {y:y}, {odd:y}, dword ptr [{constants} + {constant} + 4]{{1to8}}",
+        two_rounds!("a0" "c0" "64"),
+        two_rounds!("a1" "c1" "72"),
+        "vpunpckldq {z:y}, {x:y}, {y:y}",
+        "vpunpckhdq {y:y}, {x:y}, {y:y}",
+        two_rounds!("a2" "c2" "80"),
+        two_rounds!("a3" "c3" "88"),
+        "vmovdqa ymmword ptr [{next} + {to}], {z:y}",
+        "vmovdqa ymmword ptr [{next} + {to} + 32], {y:y}",
+    );
 }
 
 /// Four rounds of four messages from `LANE` on, and beside them words `t` and `t + 1` made of earlier ones (FIPS 180-4, section
@@ -252,53 +263,9 @@ fn weave_scheduled<const PAIR: usize, const LANE: usize>(
     let [mut even, mut odd, third] = [words[at % 16], words[at % 16 + 1], words[(at + 2) % 16]];
     let [ninth, tenth] = [words[(at + 9) % 16], words[(at + 10) % 16]];
     let [second_last, last] = [words[(at + 14) % 16], words[(at + 15) % 16]];
-    let [[a0, c0], [a1, c1], [a2, c2], [a3, c3]] = four;
-    // SAFETY: reads and writes the words of `PAIR` and those of these rounds only, and is called where there are these
-    // instructions alone.
-    unsafe {
-        asm!(
-            two_rounds!("c0" "a0" "0"),
-            "vpaddd {even:y}, {even:y}, {ninth:y}",
-            "vprord {x:y}, {odd:y}, 7",
-            "vprord {y:y}, {odd:y}, 18",
-            two_rounds!("c1" "a1" "8"),
-            "vpsrld {z:y}, {odd:y}, 3",
-            "vpternlogd {z:y}, {y:y}, {x:y}, 0x96",
-            "vpaddd {even:y}, {even:y}, {z:y}",
-            "vpaddd {odd:y}, {odd:y}, {tenth:y}",
-            two_rounds!("c2" "a2" "16"),
-            "vprord {x:y}, {third:y}, 7",
-            "vprord {y:y}, {third:y}, 18",
-            "vpsrld {z:y}, {third:y}, 3",
-            two_rounds!("c3" "a3" "24"),
-            "vpternlogd {z:y}, {y:y}, {x:y}, 0x96",
-            "vpaddd {odd:y}, {odd:y}, {z:y}",
-            "vprord {x:y}, {second_last:y}, 17",
-            "vprord {y:y}, {second_last:y}, 19",
-            two_rounds!("a0" "c0" "64"),
-            "vpsrld {z:y}, {second_last:y}, 10",
-            "vpternlogd {z:y}, {y:y}, {x:y}, 0x96",
-            "vpaddd {even:y}, {even:y}, {z:y}",
-            two_rounds!("a1" "c1" "72"),
-            "vprord {x:y}, {last:y}, 17",
-            "vprord {y:y}, {last:y}, 19",
-            "vpsrld {z:y}, {last:y}, 10",
-            "vpternlogd {z:y}, {y:y}, {x:y}, 0x96",
-            two_rounds!("a2" "c2" "80"),
-            "vpaddd {odd:y}, {odd:y}, {z:y}",
-            "vpaddd {x:y}, {even:y}, dword ptr [{constants} + {constant}]{{1to8}}",
-            "vpaddd {y:y}, {odd:y}, dword ptr [{constants} + {constant} + 4]{{1to8}}",
-            two_rounds!("a3" "c3" "88"),
-            "vpunpckldq {z:y}, {x:y}, {y:y}",
-            "vpunpckhdq {y:y}, {x:y}, {y:y}",
-            "vmovdqa ymmword ptr [{next} + {to}], {z:y}",
-            "vmovdqa ymmword ptr [{next} + {to} + 32], {y:y}",
-            now = in(reg) now,
-            from = const 2 * PAIR % 32 * 64 + LANE * 8,
-            next = in(reg) next,
-            to = const PAIR * 64,
-            constants = in(reg) &ROUNDS,
-            constant = const PAIR * 8,
+    weave!(
+        PAIR, LANE, four, now, next,
+        [
             even = inout(zmm_reg) even,
             odd = inout(zmm_reg) odd,
             third = in(zmm_reg) third,
@@ -306,21 +273,44 @@ fn weave_scheduled<const PAIR: usize, const LANE: usize>(
             tenth = in(zmm_reg) tenth,
             second_last = in(zmm_reg) second_last,
             last = in(zmm_reg) last,
-            a0 = inout(xmm_reg) *a0,
-            c0 = inout(xmm_reg) *c0,
-            a1 = inout(xmm_reg) *a1,
-            c1 = inout(xmm_reg) *c1,
-            a2 = inout(xmm_reg) *a2,
-            c2 = inout(xmm_reg) *c2,
-            a3 = inout(xmm_reg) *a3,
-            c3 = inout(xmm_reg) *c3,
-            x = out(ymm_reg) _,
-            y = out(ymm_reg) _,
-            z = out(ymm_reg) _,
-            out("xmm0") _,
-            options(nostack, preserves_flags),
-        );
-    }
+        ],
+        two_rounds!("c0" "a0" "0"),
+        "vpaddd {even:y}, {even:y}, {ninth:y}",
+        "vprord {x:y}, {odd:y}, 7",
+        "vprord {y:y}, {odd:y}, 18",
+        two_rounds!("c1" "a1" "8"),
+        "vpsrld {z:y}, {odd:y}, 3",
+        "vpternlogd {z:y}, {y:y}, {x:y}, 0x96",
+        "vpaddd {even:y}, {even:y}, {z:y}",
+        "vpaddd {odd:y}, {odd:y}, {tenth:y}",
+        two_rounds!("c2" "a2" "16"),
+        "vprord {x:y}, {third:y}, 7",
+        "vprord {y:y}, {third:y}, 18",
+        "vpsrld {z:y}, {third:y}, 3",
+        two_rounds!("c3" "a3" "24"),
+        "vpternlogd {z:y}, {y:y}, {x:y}, 0x96",
+        "vpaddd {odd:y}, {odd:y}, {z:y}",
+        "vprord {x:y}, {second_last:y}, 17",
+        "vprord {y:y}, {second_last:y}, 19",
+        two_rounds!("a0" "c0" "64"),
+        "vpsrld {z:y}, {second_last:y}, 10",
+        "vpternlogd {z:y}, {y:y}, {x:y}, 0x96",
+        "vpaddd {even:y}, {even:y}, {z:y}",
+        two_rounds!("a1" "c1" "72"),
+        "vprord {x:y}, {last:y}, 17",
+        "vprord {y:y}, {last:y}, 19",
+        "vpsrld {z:y}, {last:y}, 10",
+        "vpternlogd {z:y}, {y:y}, {x:y}, 0x96",
+        two_rounds!("a2" "c2" "80"),
+        "vpaddd {odd:y}, {odd:y}, {z:y}",
+        "vpaddd {x:y}, {even:y}, dword ptr [{constants} + {constant}]{{1to8}}",
+        "vpaddd {y:y}, {odd:y}, dword ptr [{constants} + {constant} + 4]{{1to8}}",
+        two_rounds!("a3" "c3" "88"),
+        "vpunpckldq {z:y}, {x:y}, {y:y}",
+        "vpunpckhdq {y:y}, {x:y}, {y:y}",
+        "vmovdqa ymmword ptr [{next} + {to}], {z:y}",
+        "vmovdqa ymmword ptr [{next} + {to} + 32], {y:y}",
+    );
     [words[at % 16], words[at % 16 + 1]] = [even, odd];
 }
 
