@@ -11,8 +11,8 @@ const MOST_COMPARED: usize = 1 << 10;
 #[cfg(target_arch = "x86_64")]
 const SHA_FOUR_STEP: usize = 63;
 
-/// Instructions that hash. Made only by [`Backend::detect`] and [`Backend::available`], so that a value of this type says
-/// that the processor has them: that is what the calls marked `unsafe` rest on.
+/// Instructions that hash. Found only by [`Backend::available`], so that a value of this type says that the processor has them:
+/// that is what the calls marked `unsafe` rest on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Backend(pub(crate) Kind);
 

@@ -43,6 +43,45 @@ pub fn digest_all_with<M: AsRef<[u8]>>(backend: Backend, prefix: &[u8], messages
     digests
 }
 
+/// Ends a function with a call that takes the engine of a backend.
+macro_rules! with_engine {
+    ($backend:expr, $engine:ident => $call:expr) => {{
+        #[cfg(target_arch = "x86_64")]
+        match $backend.0 {
+            Kind::Avx512 => {
+                if let Some($engine) = crate::lanes::Avx512::new($backend) {
+                    return $call;
+                }
+            }
+            Kind::Avx2 => {
+                if let Some($engine) = crate::lanes::Avx2::new($backend) {
+                    return $call;
+                }
+            }
+            Kind::Woven => {
+                if let Some($engine) = crate::woven::Woven::new($backend) {
+                    return $call;
+                }
+            }
+            Kind::ShaFour => {
+                if let Some($engine) = crate::sha_extensions::ShaFour::new($backend) {
+                    return $call;
+                }
+            }
+            Kind::ShaPair => {
+                if let Some($engine) = crate::sha_extensions::ShaPair::new($backend) {
+                    return $call;
+                }
+            }
+            Kind::Portable => {}
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let Kind::Portable = $backend.0;
+        let $engine = Portable;
+        $call
+    }};
+}
+
 /// Runs `waiting` until fewer than `fewest` are left, and gives those.
 fn dispatch<'a>(
     backend: Backend,
@@ -51,77 +90,15 @@ fn dispatch<'a>(
     fewest: usize,
     digests: &mut [[u8; 32]],
 ) -> Vec<Lane<'a>> {
-    #[cfg(target_arch = "x86_64")]
-    match backend.0 {
-        Kind::Avx512 => {
-            if let Some(engine) = crate::lanes::Avx512::new(backend) {
-                return run(&engine, prefix, waiting, fewest, digests);
-            }
-        }
-        Kind::Avx2 => {
-            if let Some(engine) = crate::lanes::Avx2::new(backend) {
-                return run(&engine, prefix, waiting, fewest, digests);
-            }
-        }
-        Kind::ShaFour => {
-            if let Some(engine) = crate::sha_extensions::ShaFour::new(backend) {
-                return run(&engine, prefix, waiting, fewest, digests);
-            }
-        }
-        Kind::Woven => {
-            if let Some(engine) = crate::woven::Woven::new(backend) {
-                return run(&engine, prefix, waiting, fewest, digests);
-            }
-        }
-        Kind::ShaPair => {
-            if let Some(engine) = crate::sha_extensions::ShaPair::new(backend) {
-                return run(&engine, prefix, waiting, fewest, digests);
-            }
-        }
-        Kind::Portable => {}
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let Kind::Portable = backend.0;
-    run(&Portable, prefix, waiting, 1, digests)
+    with_engine!(backend, engine => run(&engine, prefix, waiting, fewest, digests))
 }
 
 /// Digests of messages that their caller padded, each to one block (FIPS 180-4, section 5.1.1): saves the copy of short
 /// messages that are put together just to be hashed.
 #[must_use]
 pub fn digest_blocks(blocks: &[[u8; BLOCK_BYTES]]) -> Vec<[u8; 32]> {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let backend = Backend::detect_for_single(blocks.len());
-        match backend.0 {
-            Kind::Avx512 => {
-                if let Some(engine) = crate::lanes::Avx512::new(backend) {
-                    return run_blocks(&engine, blocks);
-                }
-            }
-            Kind::Avx2 => {
-                if let Some(engine) = crate::lanes::Avx2::new(backend) {
-                    return run_blocks(&engine, blocks);
-                }
-            }
-            Kind::ShaFour => {
-                if let Some(engine) = crate::sha_extensions::ShaFour::new(backend) {
-                    return run_blocks(&engine, blocks);
-                }
-            }
-            Kind::Woven => {
-                if let Some(engine) = crate::woven::Woven::new(backend) {
-                    return run_blocks(&engine, blocks);
-                }
-            }
-            Kind::ShaPair => {
-                if let Some(engine) = crate::sha_extensions::ShaPair::new(backend) {
-                    return run_blocks(&engine, blocks);
-                }
-            }
-            Kind::Portable => {}
-        }
-    }
-    run_blocks(&Portable, blocks)
+    let backend = Backend::detect_for_single(blocks.len());
+    with_engine!(backend, engine => run_blocks(&engine, blocks))
 }
 
 fn run_blocks<const LANES: usize, E: Engine<LANES>>(

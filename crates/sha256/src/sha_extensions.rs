@@ -10,31 +10,29 @@ use std::arch::x86_64::{
     _mm_shuffle_epi32, _mm_storeu_si128,
 };
 
-use crate::{
-    BLOCK_BYTES, INITIAL, ROUNDS,
-    backend::{Backend, Engine, Kind},
-};
+use crate::{BLOCK_BYTES, ROUNDS};
 
 /// Bytes beyond a block that are asked for while it is hashed, whose addresses are then translated in time too: processors fetch
 /// ahead by themselves within a page only.
 pub(crate) const AHEAD: usize = 16 << 10;
 
+/// An engine whose states are those of its messages one after the other.
 macro_rules! engine {
-    ($(#[$doc:meta])* $engine:ident, $lanes:literal, $feature:literal, $compress:ident) => {
+    ($(#[$doc:meta])* $engine:ident, $lanes:literal, $compress:ident) => {
         $(#[$doc])*
         pub(crate) struct $engine(());
 
         impl $engine {
-            pub(crate) fn new(backend: Backend) -> Option<Self> {
-                (backend.0 == Kind::$engine).then_some(Self(()))
+            pub(crate) fn new(backend: crate::backend::Backend) -> Option<Self> {
+                (backend.0 == crate::backend::Kind::$engine).then_some(Self(()))
             }
         }
 
-        impl Engine<$lanes> for $engine {
+        impl crate::backend::Engine<$lanes> for $engine {
             type States = [[u32; 8]; $lanes];
 
             fn start(&self) -> Self::States {
-                [INITIAL; $lanes]
+                [crate::INITIAL; $lanes]
             }
 
             fn set(&self, states: &mut Self::States, lane: usize, state: [u32; 8]) {
@@ -50,7 +48,13 @@ macro_rules! engine {
                 states[lane]
             }
         }
+    };
+}
 
+pub(crate) use engine;
+
+macro_rules! interleaved {
+    ($compress:ident, $lanes:literal, $feature:literal) => {
         #[target_feature(enable = $feature)]
         fn $compress(states: &mut [[u32; 8]; $lanes], blocks: &[&[[u8; BLOCK_BYTES]]; $lanes]) {
             // Turns the bytes of each word around.
@@ -122,12 +126,15 @@ macro_rules! engine {
 
 engine! {
     /// Two messages. Made only where the processor has the instructions.
-    ShaPair, 2, "sha,ssse3,sse4.1", compress_pair
+    ShaPair, 2, compress_pair
 }
+interleaved!(compress_pair, 2, "sha,ssse3,sse4.1");
+
 engine! {
     /// Four messages. Made only where the processor has the instructions.
-    ShaFour, 4, "sha,ssse3,sse4.1,avx512f,avx512vl", compress_four
+    ShaFour, 4, compress_four
 }
+interleaved!(compress_four, 4, "sha,ssse3,sse4.1,avx512f,avx512vl");
 
 #[inline]
 #[target_feature(enable = "sse2")]

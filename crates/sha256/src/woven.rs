@@ -11,51 +11,20 @@
 use std::arch::{
     asm,
     x86_64::{
-        __m128i, __m256i, _MM_HINT_T0, _mm_add_epi32, _mm_prefetch, _mm_set_epi32, _mm_setzero_si128,
-        _mm_sha256rnds2_epu32, _mm256_add_epi32, _mm256_loadu2_m128i, _mm256_ror_epi32, _mm256_set1_epi32,
-        _mm256_setr_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi32, _mm256_storeu_si256,
-        _mm256_ternarylogic_epi32, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32,
-        _mm256_unpacklo_epi64,
+        __m128i, __m256i, _MM_HINT_T0, _mm_add_epi32, _mm_prefetch, _mm_setzero_si128, _mm256_loadu2_m128i,
+        _mm256_setr_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_unpackhi_epi32,
+        _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
     },
 };
 
 use crate::{
-    BLOCK_BYTES, INITIAL, ROUNDS,
-    backend::{Backend, Engine, Kind},
-    sha_extensions::{AHEAD, pack, unpack},
+    BLOCK_BYTES, ROUNDS,
+    sha_extensions::{AHEAD, engine, pack, unpack},
 };
 
-/// Truth table of `_mm256_ternarylogic_epi32`.
-const XOR: i32 = 0x96;
-
-/// Eight messages. Made only where the processor has the instructions.
-pub(crate) struct Woven(());
-
-impl Woven {
-    pub(crate) fn new(backend: Backend) -> Option<Self> {
-        (backend.0 == Kind::Woven).then_some(Self(()))
-    }
-}
-
-impl Engine<8> for Woven {
-    type States = [[u32; 8]; 8];
-
-    fn start(&self) -> Self::States {
-        [INITIAL; 8]
-    }
-
-    fn set(&self, states: &mut Self::States, lane: usize, state: [u32; 8]) {
-        states[lane] = state;
-    }
-
-    fn compress(&self, states: &mut Self::States, blocks: &[&[[u8; BLOCK_BYTES]]; 8]) {
-        // SAFETY: a value of this type exists only where `Backend::available` has found these instructions.
-        unsafe { compress(states, blocks) }
-    }
-
-    fn state(&self, states: &Self::States, lane: usize) -> [u32; 8] {
-        states[lane]
-    }
+engine! {
+    /// Eight messages. Made only where the processor has the instructions.
+    Woven, 8, compress
 }
 
 /// For every two rounds the two words they take, constants added, of each message.
@@ -77,12 +46,13 @@ fn compress(states: &mut [[u32; 8]; 8], blocks: &[&[[u8; BLOCK_BYTES]]; 8]) {
     }
     let mut words = [const { Words([[[0; 2]; 8]; 32]) }; 2];
     let [mut now, mut next] = words.each_mut();
-    make_words(next, &all_at(blocks, 0));
-    for at in 1..count {
+    // The words of the first block are made beside rounds of nothing, and the rounds of the last beside words that nobody needs.
+    let mut nothing = halves;
+    weave(&mut nothing, now, next, &all_at(blocks, 0));
+    for at in 1..=count {
         (now, next) = (next, now);
-        weave(&mut halves, now, next, &all_at(blocks, at));
+        weave(&mut halves, now, next, &all_at(blocks, at.min(count - 1)));
     }
-    do_rounds(&mut halves, next);
     for (words, halves) in states.iter_mut().zip(halves) {
         pack(words, halves);
     }
@@ -90,43 +60,6 @@ fn compress(states: &mut [[u32; 8]; 8], blocks: &[&[[u8; BLOCK_BYTES]]; 8]) {
 
 fn all_at<'a>(blocks: &[&'a [[u8; BLOCK_BYTES]]; 8], at: usize) -> [&'a [u8; BLOCK_BYTES]; 8] {
     blocks.map(|blocks| &blocks[at])
-}
-
-/// All words, with nothing beside it.
-#[target_feature(enable = "avx2,avx512f,avx512vl")]
-fn make_words(words: &mut Words, blocks: &[&[u8; BLOCK_BYTES]; 8]) {
-    let mut ring = [_mm256_setzero_si256(); 16];
-    let (fours, _) = ring.as_chunks_mut::<4>();
-    for (at, four) in fours.iter_mut().enumerate() {
-        *four = transpose(blocks, at);
-    }
-    let (constants, _) = ROUNDS.as_chunks::<2>();
-    for (pair, (words, constants)) in words.0.iter_mut().zip(constants).enumerate() {
-        if pair >= 8 {
-            for i in [2 * pair, 2 * pair + 1] {
-                ring[i % 16] = add(
-                    add(ring[i % 16], lower_zero(ring[(i + 1) % 16])),
-                    add(ring[(i + 9) % 16], lower_one(ring[(i + 14) % 16])),
-                );
-            }
-        }
-        store(words, [ring[2 * pair % 16], ring[2 * pair % 16 + 1]], *constants);
-    }
-}
-
-/// All rounds, with nothing beside them.
-#[target_feature(enable = "sha,sse4.1")]
-fn do_rounds(states: &mut [Halves; 8], words: &Words) {
-    for (four, lane) in states.as_chunks_mut::<4>().0.iter_mut().zip([0, 4]) {
-        let mut after = *four;
-        for words in &words.0 {
-            for ([abef, cdgh], [low, high]) in after.iter_mut().zip(&words[lane..]) {
-                let words = _mm_set_epi32(0, 0, high.cast_signed(), low.cast_signed());
-                (*abef, *cdgh) = (_mm_sha256rnds2_epu32(*cdgh, *abef, words), *abef);
-            }
-        }
-        add_to(four, &after);
-    }
 }
 
 /// Rounds with the words of `now`, and beside them the words of `blocks` into `next`.
@@ -194,9 +127,9 @@ macro_rules! weave {
         unsafe {
             asm!(
                 $($line,)*
-                now = in(reg) $now,
+                now = in(reg) $now.0.as_ptr(),
                 from = const 2 * $pair % 32 * size_of::<[[u32; 2]; 8]>() + $lane * size_of::<[u32; 2]>(),
-                next = in(reg) $next,
+                next = in(reg) $next.0.as_mut_ptr(),
                 to = const $pair * size_of::<[[u32; 2]; 8]>(),
                 constants = in(reg) &ROUNDS,
                 constant = const $pair * size_of::<[u32; 2]>(),
@@ -322,54 +255,8 @@ fn add_to(before: &mut [Halves; 4], after: &[Halves; 4]) {
     }
 }
 
-/// Puts two words of every message side by side.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn store(to: &mut [[u32; 2]; 8], words: [__m256i; 2], constants: [u32; 2]) {
-    let even = add(words[0], _mm256_set1_epi32(constants[0].cast_signed()));
-    let odd = add(words[1], _mm256_set1_epi32(constants[1].cast_signed()));
-    let (halves, _) = to.as_chunks_mut::<4>();
-    for (to, value) in halves
-        .iter_mut()
-        .zip([_mm256_unpacklo_epi32(even, odd), _mm256_unpackhi_epi32(even, odd)])
-    {
-        // SAFETY: the array has the 32 bytes that are written; the instruction asks for no alignment.
-        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), value) }
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn add(x: __m256i, y: __m256i) -> __m256i {
-    _mm256_add_epi32(x, y)
-}
-
-/// σ0 of FIPS 180-4, section 4.1.2.
-#[inline]
-#[target_feature(enable = "avx512f,avx512vl")]
-fn lower_zero(x: __m256i) -> __m256i {
-    let (a, b, c) = (
-        _mm256_ror_epi32::<7>(x),
-        _mm256_ror_epi32::<18>(x),
-        _mm256_srli_epi32::<3>(x),
-    );
-    _mm256_ternarylogic_epi32::<XOR>(a, b, c)
-}
-
-/// σ1.
-#[inline]
-#[target_feature(enable = "avx512f,avx512vl")]
-fn lower_one(x: __m256i) -> __m256i {
-    let (a, b, c) = (
-        _mm256_ror_epi32::<17>(x),
-        _mm256_ror_epi32::<19>(x),
-        _mm256_srli_epi32::<10>(x),
-    );
-    _mm256_ternarylogic_epi32::<XOR>(a, b, c)
-}
-
-/// Words `4 * at` to `4 * at + 3` of every block, with the bytes of each turned around; in an order from which [`store`] makes
-/// that of the messages.
+/// Words `4 * at` to `4 * at + 3` of every block, with the bytes of each turned around; in an order from which
+/// unpacking makes that of the messages.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn transpose(blocks: &[&[u8; BLOCK_BYTES]; 8], at: usize) -> [__m256i; 4] {
